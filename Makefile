@@ -1,0 +1,88 @@
+# Lockstep. `make demo` shows it; `make test` proves it; `make help` names the rest.
+
+SHELL := /bin/sh
+CARGO ?= cargo
+NPM ?= npm
+PYTHON ?= python3
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# The demo runs on a debug build: on a fresh machine that is minutes sooner than a release build, and
+# SQLite itself is optimised in both. `make demo PROFILE=release` takes the other one.
+PROFILE ?= dev
+OUT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-core demo build bench test check rust-check rust-test ui ui-check console types icons clean distclean
+
+help: ## Names the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs what building and testing everything needs, the console included
+	@sh tools/setup.sh core console
+	@$(MAKE) --no-print-directory ui/node_modules/.package-lock.json
+
+setup-core: ## Installs what the command and the demo need (no WebKit, no Node)
+	@sh tools/setup.sh core
+
+demo: setup-core ## Two servers, both written to, become one; with a proof
+	$(CARGO) build --locked --profile $(PROFILE) -p lockstep-cli
+	$(PYTHON) examples/scouting/demo.py --lockstep $(OUT)/lockstep
+
+build: setup-core ## The `lockstep` command, as it is shipped
+	$(CARGO) build --locked --release -p lockstep-cli
+	@echo "built $(TARGET)/release/lockstep"
+
+bench: setup-core ## What is claimed about speed, each figure beside its floor
+	$(CARGO) run --locked --release -p lockstep-benches
+
+# The order matters: what fails soonest comes first, and the console can only be compiled when the
+# pages that it embeds have been built.
+test: check rust-test ## Formatting, lints, pages, console, and every test
+
+check: rust-fmt ui-check rust-check ## All of it but the Rust tests
+
+.PHONY: rust-fmt
+rust-fmt:
+	$(CARGO) fmt --all --check
+
+rust-check: ui/dist/index.html
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# One selection of packages throughout, so that nothing is compiled twice with other features.
+rust-test: ui/dist/index.html
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --workspace --doc
+	$(CARGO) test --locked --workspace --lib --bins --tests
+
+ui: ui/dist/index.html ## The console's pages
+
+ui-check: ui/dist/index.html
+	cd ui && $(NPM) run --silent check && $(NPM) test --silent
+
+console: ## Starts the console on this computer's node (LOCKSTEP_HOME chooses another)
+	@sh tools/setup.sh core console
+	@$(MAKE) --no-print-directory ui/dist/index.html
+	$(CARGO) run --locked --profile $(PROFILE) -p lockstep-console
+
+types: ## Writes the page's types anew from the Rust that answers it
+	LOCKSTEP_BLESS=1 $(CARGO) test --locked -p lockstep-console --lib types
+
+icons: ## Draws the icons anew from their SVG
+	sh icons/draw.sh
+
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
+	cd ui && $(NPM) ci --no-fund --no-audit
+	@touch $@
+
+ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
+	cd ui && $(NPM) run --silent build
+	@touch $@
+
+clean: ## Removes what was built; node_modules and your databases stay
+	$(CARGO) clean
+	rm -rf ui/dist .demo
+
+distclean: clean ## And node_modules
+	rm -rf ui/node_modules
