@@ -1,0 +1,143 @@
+//! What the application's schema says, as values: tables, columns, keys, references.
+//!
+//! Filled by reading `sqlite_master` and the table pragmas of an open connection. Nothing here writes.
+use crate::config::TableConfig;
+
+/// One table of the application.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// As the schema spells it.
+    pub name: String,
+    /// In the order of the table; generated and hidden ones left out.
+    pub columns: Vec<Column>,
+    /// How its rows are told apart here.
+    pub key: Key,
+    /// UNIQUE constraints and unique indexes, and the primary key where it is not `Key::Id`; expressions and partial ones included.
+    pub uniques: Vec<Unique>,
+    /// Declared foreign keys and references of the configuration, to a single column each.
+    pub references: Vec<Reference>,
+    /// Places in `columns` of the identity key, one list per key; empty: none. `Key::None` tables have none.
+    pub identity: Vec<Vec<usize>>,
+    /// Has CHECK or NOT NULL beyond the key: a merged row has to be tried before it is written.
+    pub checked: bool,
+    /// WITHOUT ROWID.
+    pub without_rowid: bool,
+    /// What the configuration says of it.
+    pub config: TableConfig,
+    /// The CREATE TABLE statement, for trying merged rows on a temporary copy.
+    pub sql: String,
+}
+
+/// One column that can be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// As the schema spells it.
+    pub name: String,
+    /// Declared NOT NULL (or part of a key that forbids NULL).
+    pub not_null: bool,
+    /// Declared type, as spelled.
+    pub declared_type: String,
+    /// Collation by which the column compares: BINARY, NOCASE, RTRIM.
+    pub collation: String,
+    /// Has a default (other than NULL).
+    pub has_default: bool,
+}
+
+/// How rows are told apart on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// A single INTEGER PRIMARY KEY. Surrogate unless it is itself a foreign key.
+    Id {
+        /// Place in `columns`.
+        column: usize,
+        /// Given out by the application, means nothing elsewhere.
+        surrogate: bool,
+    },
+    /// Primary key of one or more columns, none of them ever NULL in the rows seen by the key; places in `columns`.
+    Columns(Vec<usize>),
+    /// No primary key: a row is its content.
+    Content,
+}
+
+/// A unique key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unique {
+    /// Name of the index; None for a rowid primary key.
+    pub index: Option<String>,
+    /// Its terms.
+    pub terms: Vec<UniqueTerm>,
+    /// WHERE of a partial index, as SQL over the bare column names.
+    pub condition: Option<String>,
+    /// It is the primary key.
+    pub primary: bool,
+}
+
+impl Unique {
+    /// Places in `columns`, if every term is a column and there is no condition.
+    pub fn plain_columns(&self) -> Option<Vec<usize>> {
+        if self.condition.is_some() {
+            return None;
+        }
+        self.terms.iter().map(|t| t.column).collect()
+    }
+}
+
+/// One term of a unique key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueTerm {
+    /// Place in `columns`; None for an expression (or a generated column).
+    pub column: Option<usize>,
+    /// SQL over the bare column names: a quoted column or an expression.
+    pub sql: String,
+    /// Collation of the index term.
+    pub collation: String,
+}
+
+/// A column that names a row of another table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Place in `columns`.
+    pub column: usize,
+    /// Logical name of the other database; None: the same.
+    pub database: Option<String>,
+    /// Table.
+    pub table: String,
+    /// The column there that is named (the key, or a UNIQUE column).
+    pub target_column: String,
+    /// By FOREIGN KEY (true) or by configuration (false).
+    pub declared: bool,
+}
+
+impl Table {
+    /// The place of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The reference of a column, if it is one.
+    pub fn reference(&self, column: usize) -> Option<&Reference> {
+        self.references.iter().find(|r| r.column == column)
+    }
+
+    /// Is its key a surrogate id?
+    pub fn surrogate(&self) -> Option<usize> {
+        match self.key {
+            Key::Id { column, surrogate: true } => Some(column),
+            _ => None,
+        }
+    }
+}
+
+/// A table that can't be synced, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Table name.
+    pub name: String,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// Quotes an identifier. The only place where a name becomes SQL.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
