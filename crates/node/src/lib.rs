@@ -1,1 +1,20 @@
-//! placeholder
+//! The living node of Lockstep: its key, its peers, the sessions with them, and the record of it all.
+//!
+//! It knows the terminal no more than the desktop: `lockstep` and the console are two faces of [`Node`], and what one
+//! of them can do the other can. It reads the application's rows only through the engine, and never writes their
+//! values into a log, an error or its own state.
+pub mod engine;
+mod error;
+pub mod home;
+pub mod identity;
+mod node;
+pub mod platform;
+pub mod state;
+pub mod status;
+
+pub use error::Error;
+pub use home::Home;
+pub use node::{Clock, Node, system_clock};
+
+/// What the node's calls give.
+pub type Result<T> = std::result::Result<T, Error>;
