@@ -1,7 +1,13 @@
 //! What the application's schema says, as values: tables, columns, keys, references.
 //!
 //! Filled by reading `sqlite_master` and the table pragmas of an open connection. Nothing here writes.
+mod fingerprint;
+mod read;
+pub(crate) mod sql;
+
 use crate::config::TableConfig;
+pub use fingerprint::{fingerprint, rules};
+pub use read::{Catalog, Error, Warning, read};
 
 /// One table of the application.
 #[derive(Clone, Debug)]
@@ -10,6 +16,8 @@ pub struct Table {
     pub name: String,
     /// In the order of the table; generated and hidden ones left out.
     pub columns: Vec<Column>,
+    /// Names of the generated columns, which SQLite works out from the others.
+    pub generated: Vec<String>,
     /// How its rows are told apart here.
     pub key: Key,
     /// UNIQUE constraints and unique indexes, and the primary key where it is not `Key::Id`; expressions and partial ones included.

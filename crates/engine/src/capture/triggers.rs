@@ -1,0 +1,360 @@
+//! The triggers of one table, as SQL that SQLite 3.8 parses.
+//!
+//! Always true here: every name of the application stands in quotes; no expression grows deeper than SQLite allows,
+//! however many columns there are; a statement logs the parts of one row next to each other.
+use super::layout::{BITS, Kind, Layout, trigger_prefix};
+use crate::catalog::{Key, Table, Unique, UniqueTerm, quote, sql};
+
+/// The wall time, as the log keeps it.
+const NOW: &str = "julianday('now')";
+
+/// One trigger.
+pub(super) struct Trigger {
+    pub(super) name: String,
+    /// CREATE TRIGGER, exactly as SQLite stores it.
+    pub(super) sql: String,
+}
+
+/// Every trigger that the table should have.
+pub(super) fn all(layout: &Layout<'_>) -> Vec<Trigger> {
+    let mut out = Vec::new();
+    let mut add = |name: &str, event: &str, when: Option<String>, body: Vec<String>| {
+        let name = format!("{}{name}", trigger_prefix(layout.n));
+        let when = when.map(|w| format!(" WHEN {w}")).unwrap_or_default();
+        let sql = format!(
+            "CREATE TRIGGER {} {event} ON {}{when} BEGIN {}; END",
+            quote(&name),
+            quote(&layout.table.name),
+            body.join("; ")
+        );
+        out.push(Trigger { name, sql });
+    };
+    let table = layout.table;
+    let nullable = nullable_key(layout);
+    let whole = table.key == Key::Content;
+    let null = |row: &str| any(nullable.iter().map(|c| format!("{row}.{c} IS NULL")).collect());
+    let changed = || any((0..table.columns.len()).map(|place| changed(table, place)).collect());
+
+    if whole {
+        add("insert", "AFTER INSERT", None, rows(layout, Kind::InsertWhole, "NEW", None));
+        let mut both = rows(layout, Kind::UpdateOld, "OLD", None);
+        both.extend(rows(layout, Kind::UpdateNew, "NEW", None));
+        add("update", "AFTER UPDATE", Some(changed()), both);
+    } else {
+        let some = |condition: String| (!nullable.is_empty()).then(|| format!("NOT ({condition})"));
+        add("insert", "AFTER INSERT", some(null("NEW")), vec![insert(layout)]);
+        let either = format!("{} OR {}", null("OLD"), null("NEW"));
+        let mut when = some(either.clone());
+        if layout.parts.len() > 1 {
+            let known = when.map(|w| format!("{w} AND ")).unwrap_or_default();
+            when = Some(format!("{known}({})", changed()));
+        }
+        add("update", "AFTER UPDATE", when, update(layout));
+        if !nullable.is_empty() {
+            add("insert_null", "AFTER INSERT", Some(null("NEW")), rows(layout, Kind::InsertWhole, "NEW", None));
+            let mut both = rows(layout, Kind::UpdateOld, "OLD", None);
+            both.extend(rows(layout, Kind::UpdateNew, "NEW", None));
+            add("update_null", "AFTER UPDATE", Some(format!("({either}) AND ({})", changed())), both);
+        }
+    }
+    add("delete", "AFTER DELETE", None, rows(layout, Kind::Delete, "OLD", None));
+
+    for (u, unique) in table.uniques.iter().enumerate() {
+        let probe = Probe { layout, unique };
+        if probe.on_insert() {
+            add(&format!("probe_insert_{u}"), "BEFORE INSERT", None, probe.body(None));
+        }
+        let (event, when) = probe.update_event();
+        add(&format!("probe_update_{u}"), &event, when, probe.body(Some(probe.other_row())));
+    }
+    if let Key::Id { column, .. } = table.key {
+        let name = &table.columns[column].name;
+        let id = Unique {
+            index: None,
+            terms: vec![UniqueTerm { column: Some(column), sql: quote(name), collation: "BINARY".to_owned() }],
+            condition: None,
+            primary: true,
+        };
+        let probe = Probe { layout, unique: &id };
+        let (event, when) = probe.update_event();
+        add("probe_update_id", &event, when, probe.body(Some(probe.other_row())));
+    }
+    out
+}
+
+/// Quoted key columns that may hold NULL.
+fn nullable_key(layout: &Layout<'_>) -> Vec<String> {
+    match &layout.table.key {
+        Key::Id { .. } | Key::Content => Vec::new(),
+        Key::Columns(places) => {
+            places.iter().map(|&p| &layout.table.columns[p]).filter(|c| !c.not_null).map(|c| quote(&c.name)).collect()
+        }
+    }
+}
+
+/// Is the column another one, bit for bit, after the update?
+fn changed(table: &Table, place: usize) -> String {
+    let column = &table.columns[place];
+    let name = quote(&column.name);
+    let binary = if column.collation.eq_ignore_ascii_case("BINARY") { "" } else { " COLLATE BINARY" };
+    format!("OLD.{name} IS NOT NEW.{name}{binary} OR typeof(OLD.{name})<>typeof(NEW.{name})")
+}
+
+/// `a OR b OR …` as a tree that is as flat as can be.
+fn any(mut terms: Vec<String>) -> String {
+    if terms.is_empty() {
+        return "0".to_owned();
+    }
+    while terms.len() > 1 {
+        terms = terms
+            .chunks(2)
+            .map(|pair| if pair.len() == 1 { pair[0].clone() } else { format!("({} OR {})", pair[0], pair[1]) })
+            .collect();
+    }
+    terms.swap_remove(0)
+}
+
+fn key_names(layout: &Layout<'_>) -> String {
+    (0..layout.key.len()).map(|k| format!(", k{k}")).collect()
+}
+
+fn key_values(layout: &Layout<'_>, row: &str) -> String {
+    layout.key.iter().map(|&place| format!(", {row}.{}", quote(&layout.table.columns[place].name))).collect()
+}
+
+fn insert(layout: &Layout<'_>) -> String {
+    format!(
+        "INSERT INTO {}(op, at{}) VALUES ({}, {NOW}{})",
+        quote(&layout.log),
+        key_names(layout),
+        Kind::Insert.op(0),
+        key_values(layout, "NEW")
+    )
+}
+
+/// One statement for each part: the masks are worked out once, in a subquery, and then say which values to keep.
+fn update(layout: &Layout<'_>) -> Vec<String> {
+    let table = layout.table;
+    let part = |(p, places): (usize, &Vec<usize>)| {
+        let bit = |v: usize| (format!("m{}", v / BITS), 1_i64 << (v % BITS));
+        let masks: Vec<_> = (0..Layout::masks(places.len()))
+            .map(|m| {
+                let terms: Vec<_> = (places.iter().enumerate().skip(m * BITS).take(BITS))
+                    .map(|(v, &place)| format!("({})*{}", changed(table, place), bit(v).1))
+                    .collect();
+                format!("{} AS m{m}", terms.join("+"))
+            })
+            .collect();
+        let kept: Vec<_> = (places.iter().enumerate())
+            .filter(|(_, place)| table.config.history || layout.key.contains(place))
+            .map(|(v, place)| {
+                let (mask, bit) = bit(v);
+                let row = if layout.key.contains(place) { "NEW" } else { "OLD" };
+                (
+                    format!(", v{v}"),
+                    format!(", CASE WHEN {mask}&{bit} THEN {row}.{} END", quote(&table.columns[*place].name)),
+                )
+            })
+            .collect();
+        let mask_names: Vec<_> = (0..masks.len()).map(|m| format!("m{m}")).collect();
+        let always = layout.parts.len() > 1 && p == 0;
+        let filter = if always { String::new() } else { format!(" WHERE {}", mask_names.join(" OR ")) };
+        format!(
+            "INSERT INTO {}(op, at{}, {}{}) SELECT {}, {NOW}{}, {}{} FROM (SELECT {}){filter}",
+            quote(&layout.log),
+            key_names(layout),
+            mask_names.join(", "),
+            kept.iter().map(|(name, _)| name.as_str()).collect::<String>(),
+            Kind::Update.op(p),
+            key_values(layout, "OLD"),
+            mask_names.join(", "),
+            kept.iter().map(|(_, value)| value.as_str()).collect::<String>(),
+            masks.join(", "),
+        )
+    };
+    layout.parts.iter().enumerate().map(part).collect()
+}
+
+/// The whole row, one statement for each part. `from`: what follows the values, to log rows of a query.
+fn rows(layout: &Layout<'_>, kind: Kind, row: &str, from: Option<&str>) -> Vec<String> {
+    let part = |(p, places): (usize, &Vec<usize>)| {
+        let values: Vec<_> = places.iter().enumerate().filter(|(_, place)| !layout.key.contains(place)).collect();
+        let names: String = values.iter().map(|(v, _)| format!(", v{v}")).collect();
+        let columns: String =
+            values.iter().map(|(_, place)| format!(", {row}.{}", quote(&layout.table.columns[**place].name))).collect();
+        format!(
+            "INSERT INTO {}(op, at{}{names}) SELECT {}, {NOW}{}{columns}{}",
+            quote(&layout.log),
+            key_names(layout),
+            kind.op(p),
+            key_values(layout, row),
+            from.unwrap_or_default(),
+        )
+    };
+    layout.parts.iter().enumerate().map(part).collect()
+}
+
+/// Finds the row that has the unique key which the new row is about to take.
+///
+/// Bare names in an expression or condition of an index must mean the row found, and for the new row those of NEW. For
+/// the latter they are read from a subquery of one row; its first arm, which never yields any, lends it the types of
+/// the table, by which expressions compare. The table goes by its own name, since an index may use that too.
+struct Probe<'a> {
+    layout: &'a Layout<'a>,
+    unique: &'a Unique,
+}
+
+impl Probe<'_> {
+    /// On INSERT a primary key is probed only if an equal key can be written otherwise: the insert itself says the rest.
+    fn on_insert(&self) -> bool {
+        !self.unique.primary || self.unique.terms.iter().any(|t| self.loose(t))
+    }
+
+    /// Can two values that differ be equal to this term? Columns with an affinity but BLOB's turn `1.0` into `1`.
+    fn loose(&self, term: &UniqueTerm) -> bool {
+        let untyped = |place: usize| affinity(&self.layout.table.columns[place].declared_type) == Affinity::Blob;
+        !term.collation.eq_ignore_ascii_case("BINARY") || term.column.is_none_or(untyped)
+    }
+
+    /// What the table is called in the query; `NEW` and `OLD` must stay free.
+    fn alias(&self) -> String {
+        let name = &self.layout.table.name;
+        let taken = name.eq_ignore_ascii_case("new") || name.eq_ignore_ascii_case("old");
+        quote(if taken { "_lockstep_row" } else { name })
+    }
+
+    fn body(&self, other: Option<String>) -> Vec<String> {
+        let table = self.layout.table;
+        let alias = self.alias();
+        let mut conditions: Vec<String> = self.unique.terms.iter().map(|t| self.equal(t, &alias)).collect();
+        if let Some(condition) = &self.unique.condition {
+            conditions.push(format!("({condition}\n)"));
+            conditions.push(self.of_new(condition));
+        }
+        conditions.extend(other);
+        let from = format!(" FROM {} AS {alias} WHERE {}", quote(&table.name), conditions.join(" AND "));
+        rows(self.layout, Kind::Suspect, &alias, Some(&from))
+    }
+
+    fn equal(&self, term: &UniqueTerm, alias: &str) -> String {
+        match term.column {
+            Some(place) => {
+                let column = &self.layout.table.columns[place];
+                let same = term.collation.eq_ignore_ascii_case(&column.collation);
+                let collate = if same { String::new() } else { format!(" COLLATE {}", quote(&term.collation)) };
+                let name = quote(&column.name);
+                format!("{alias}.{name}{collate}=NEW.{name}")
+            }
+            None => format!("({}\n) COLLATE {}={}", term.sql, quote(&term.collation), self.of_new(&term.sql)),
+        }
+    }
+
+    /// The expression, worked out for NEW.
+    fn of_new(&self, expression: &str) -> String {
+        let table = self.layout.table;
+        let names: Vec<_> = table.columns.iter().map(|c| &c.name).chain(&table.generated).map(|n| quote(n)).collect();
+        format!(
+            "(SELECT {expression}\n FROM (SELECT {} FROM {} WHERE 0 UNION ALL SELECT {}) AS {})",
+            names.join(", "),
+            quote(&table.name),
+            names.iter().map(|n| format!("NEW.{n}")).collect::<Vec<_>>().join(", "),
+            self.alias(),
+        )
+    }
+
+    /// Not the row that is updated.
+    fn other_row(&self) -> String {
+        let table = self.layout.table;
+        let alias = self.alias();
+        let rowid = ["rowid", "oid", "_rowid_"].into_iter().find(|r| !table.without_rowid && table.column(r).is_none());
+        match (&table.key, rowid) {
+            (Key::Id { column, .. }, _) => {
+                let name = quote(&table.columns[*column].name);
+                format!("{alias}.{name}<>OLD.{name}")
+            }
+            (Key::Columns(_) | Key::Content, Some(rowid)) => format!("{alias}.{rowid}<>OLD.{rowid}"),
+            (Key::Columns(places), None) => self.differs(places),
+            (Key::Content, None) => self.differs(&(0..table.columns.len()).collect::<Vec<_>>()),
+        }
+    }
+
+    fn differs(&self, places: &[usize]) -> String {
+        let alias = self.alias();
+        let terms = places.iter().map(|&p| {
+            let name = quote(&self.layout.table.columns[p].name);
+            format!("{alias}.{name} IS NOT OLD.{name} COLLATE BINARY")
+        });
+        any(terms.collect())
+    }
+
+    /// The event and condition under which an update may touch the unique key.
+    fn update_event(&self) -> (String, Option<String>) {
+        let Some(places) = self.columns_used() else { return ("BEFORE UPDATE".to_owned(), None) };
+        let table = self.layout.table;
+        let mut names: Vec<_> = places.iter().map(|&p| quote(&table.columns[p].name)).collect();
+        if let Key::Id { column, .. } = table.key
+            && places.contains(&column)
+        {
+            let aliases = ["rowid", "oid", "_rowid_"].into_iter().filter(|r| table.column(r).is_none());
+            names.extend(aliases.map(quote));
+        }
+        (
+            format!("BEFORE UPDATE OF {}", names.join(", ")),
+            Some(any(places.iter().map(|&p| changed(table, p)).collect())),
+        )
+    }
+
+    /// The columns that the key may depend on. None: any, since it names something that is no plain column.
+    fn columns_used(&self) -> Option<Vec<usize>> {
+        let table = self.layout.table;
+        if let Some(places) = self.unique.plain_columns() {
+            return Some(places);
+        }
+        let mut places = Vec::new();
+        for term in &self.unique.terms {
+            match term.column {
+                Some(place) => places.push(place),
+                None => places.extend(mentioned(table, &term.sql)?),
+            }
+        }
+        if let Some(condition) = &self.unique.condition {
+            places.extend(mentioned(table, condition)?);
+        }
+        places.sort_unstable();
+        places.dedup();
+        Some(places)
+    }
+}
+
+/// Columns whose names occur in an expression. None: it depends on something else, such as a generated column.
+fn mentioned(table: &Table, expression: &str) -> Option<Vec<usize>> {
+    let names: Vec<String> = sql::tokens(expression).into_iter().filter_map(|t| t.name()).collect();
+    if names.iter().any(|n| table.generated.iter().any(|g| g.eq_ignore_ascii_case(n))) {
+        return None;
+    }
+    let places: Vec<usize> = names.iter().filter_map(|n| table.column(n)).collect();
+    (!places.is_empty()).then_some(places)
+}
+
+/// What a declared type does to values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Affinity {
+    Integer,
+    Text,
+    Blob,
+    Real,
+    Numeric,
+}
+
+/// The rules of <https://www.sqlite.org/datatype3.html>, 3.1, in their order.
+fn affinity(declared: &str) -> Affinity {
+    let declared = declared.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|w| declared.contains(w));
+    match () {
+        () if has(&["INT"]) => Affinity::Integer,
+        () if has(&["CHAR", "CLOB", "TEXT"]) => Affinity::Text,
+        () if has(&["BLOB"]) || declared.is_empty() => Affinity::Blob,
+        () if has(&["REAL", "FLOA", "DOUB"]) => Affinity::Real,
+        () => Affinity::Numeric,
+    }
+}
