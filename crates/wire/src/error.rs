@@ -14,10 +14,7 @@ pub enum Error {
         limit: u64,
     },
     /// It speaks a version that is not known here.
-    #[error(
-        "the message is of version {found}, and this node speaks version {}",
-        crate::VERSION
-    )]
+    #[error("the message is of version {found}, and this node speaks version {}", crate::VERSION)]
     Version {
         /// The version it names.
         found: u64,
@@ -119,9 +116,7 @@ impl Error {
             Error::TooLarge { .. } => {
                 "Nothing was taken over. If both nodes are of one version, raise the limit on this one."
             }
-            Error::Version { .. } => {
-                "Nothing was taken over. Install the same version of Lockstep on both nodes."
-            }
+            Error::Version { .. } => "Nothing was taken over. Install the same version of Lockstep on both nodes.",
             Error::Type { .. }
             | Error::Message { .. }
             | Error::Field { .. }
@@ -129,10 +124,7 @@ impl Error {
             | Error::Form { .. } => {
                 "Nothing was taken over. Install the same version of Lockstep on both nodes; if they are, report it."
             }
-            Error::Count { .. }
-            | Error::Checksum { .. }
-            | Error::Unpack { .. }
-            | Error::Part { .. } => {
+            Error::Count { .. } | Error::Checksum { .. } | Error::Unpack { .. } | Error::Part { .. } => {
                 "Nothing was taken over; it is asked for again. If this stays, look for what changes messages on the way."
             }
             Error::Pack { .. } => "Nothing was sent. Look whether memory is short.",
@@ -162,8 +154,5 @@ impl Error {
 pub(crate) fn message(error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let reason: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-    Error::Message {
-        column: error.column(),
-        reason,
-    }
+    Error::Message { column: error.column(), reason }
 }

@@ -14,12 +14,7 @@ use sha2::{Digest, Sha256};
 /// If there is no such item, or it names what the batch does not have.
 pub fn change_hash(batch: &Batch, index: usize) -> [u8; 32] {
     let item = &batch.items[index];
-    let mut form = Form {
-        batch,
-        table: item.table(),
-        sum: Sha256::new(),
-        value: Vec::new(),
-    };
+    let mut form = Form { batch, table: item.table(), sum: Sha256::new(), value: Vec::new() };
     form.text("lockstep change 1");
     form.text(&batch.database);
     form.text(&batch.tables[form.table].name);
@@ -119,10 +114,7 @@ impl Form<'_> {
         let seen = &self.batch.contexts[c.context].seen;
         self.number(seen.len() as u64);
         for (replica, seq) in seen {
-            self.dot(Dot {
-                replica: *replica,
-                seq: *seq,
-            });
+            self.dot(Dot { replica: *replica, seq: *seq });
         }
         self.number(c.unseen.len() as u64);
         for (register, dot) in &c.unseen {
@@ -168,10 +160,7 @@ impl Form<'_> {
         self.tag(b'x');
         self.dot(r.birth);
         self.register(r.register);
-        for (dot, stamp, cell) in [
-            (r.loser, r.loser_stamp, &r.value),
-            (r.winner, r.winner_stamp, &r.winner_value),
-        ] {
+        for (dot, stamp, cell) in [(r.loser, r.loser_stamp, &r.value), (r.winner, r.winner_stamp, &r.winner_value)] {
             self.dot(dot);
             self.stamp(stamp);
             self.cell(cell.as_ref());

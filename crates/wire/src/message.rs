@@ -28,10 +28,7 @@ pub(crate) trait Tagged {
 }
 
 /// Reads JSON of a kind. Version and type are named before any other fault.
-pub(crate) fn read<T: DeserializeOwned + Tagged>(
-    json: &[u8],
-    kind: &'static str,
-) -> Result<T, Error> {
+pub(crate) fn read<T: DeserializeOwned + Tagged>(json: &[u8], kind: &'static str) -> Result<T, Error> {
     #[derive(Deserialize)]
     struct Peek {
         v: u64,
@@ -57,10 +54,7 @@ fn check_tag((version, found): (u64, &str), kind: &'static str) -> Result<(), Er
     }
     if found != kind {
         let found = found.chars().filter(|c| !c.is_control()).take(40).collect();
-        return Err(Error::Type {
-            expected: kind,
-            found,
-        });
+        return Err(Error::Type { expected: kind, found });
     }
     Ok(())
 }
@@ -170,36 +164,23 @@ impl DatabaseHello {
     fn check(&self, limits: &Limits) -> Result<(), Error> {
         bound("a name", self.name.len(), limits.name)?;
         bound("the list of faults", self.capture.len(), limits.tables)?;
-        self.capture
-            .iter()
-            .try_for_each(|s| bound("a sentence", s.len(), limits.sentence))?;
+        self.capture.iter().try_for_each(|s| bound("a sentence", s.len(), limits.sentence))?;
         if self.clock.0 < 0 {
-            return Err(Error::Field {
-                reason: "a stamp is not negative",
-            });
+            return Err(Error::Field { reason: "a stamp is not negative" });
         }
         bound("the list of tables", self.tables.len(), limits.tables)?;
         for table in &self.tables {
             bound("a name", table.name.len(), limits.name)?;
             bound("the list of columns", table.columns.len(), limits.columns)?;
-            table
-                .columns
-                .iter()
-                .try_for_each(|c| bound("a name", c.len(), limits.name))?;
+            table.columns.iter().try_for_each(|c| bound("a name", c.len(), limits.name))?;
             bound("a version vector", table.vector.len(), limits.replicas)?;
         }
-        no_twins(
-            self.tables.iter().map(|t| t.name.as_str()),
-            "a table is named twice",
-        )
+        no_twins(self.tables.iter().map(|t| t.name.as_str()), "a table is named twice")
     }
 
     /// The version vectors of its tables.
     pub fn vectors(&self) -> Vectors {
-        self.tables
-            .iter()
-            .map(|t| (t.name.clone(), t.vector.clone()))
-            .collect()
+        self.tables.iter().map(|t| (t.name.clone(), t.vector.clone())).collect()
     }
 }
 
@@ -244,10 +225,7 @@ fn check_states(states: &[TableState], limits: &Limits) -> Result<(), Error> {
         bound("a name", table.name.len(), limits.name)?;
         bound("a version vector", table.vector.len(), limits.replicas)?;
     }
-    no_twins(
-        states.iter().map(|t| t.name.as_str()),
-        "a table is named twice",
-    )
+    no_twins(states.iter().map(|t| t.name.as_str()), "a table is named twice")
 }
 
 message! {
@@ -284,10 +262,7 @@ pub struct PullLimit {
 impl Default for PullLimit {
     /// So little that the application never waits long for the lock while it is applied.
     fn default() -> PullLimit {
-        PullLimit {
-            items: 4_000,
-            bytes: 4 << 20,
-        }
+        PullLimit { items: 4_000, bytes: 4 << 20 }
     }
 }
 
@@ -393,36 +368,18 @@ impl Refusal {
 
     /// Of an error of this crate.
     pub fn of(error: &Error) -> Refusal {
-        Refusal {
-            code: error.code().into(),
-            message: error.to_string(),
-            hint: error.hint().into(),
-        }
+        Refusal { code: error.code().into(), message: error.to_string(), hint: error.hint().into() }
     }
 }
 
 pub(crate) fn bound(what: &'static str, found: usize, limit: usize) -> Result<(), Error> {
-    if found > limit {
-        Err(Error::TooLarge {
-            what,
-            limit: limit as u64,
-        })
-    } else {
-        Ok(())
-    }
+    if found > limit { Err(Error::TooLarge { what, limit: limit as u64 }) } else { Ok(()) }
 }
 
-pub(crate) fn no_twins<'a>(
-    names: impl Iterator<Item = &'a str>,
-    reason: &'static str,
-) -> Result<(), Error> {
+pub(crate) fn no_twins<'a>(names: impl Iterator<Item = &'a str>, reason: &'static str) -> Result<(), Error> {
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
-    if names.windows(2).any(|w| w[0] == w[1]) {
-        Err(Error::Field { reason })
-    } else {
-        Ok(())
-    }
+    if names.windows(2).any(|w| w[0] == w[1]) { Err(Error::Field { reason }) } else { Ok(()) }
 }
 
 fn check_vectors(vectors: &Vectors, limits: &Limits) -> Result<(), Error> {

@@ -61,9 +61,7 @@ pub struct SharedDatabase {
 
 fn check_share(share: &[String], limits: &Limits) -> Result<(), Error> {
     bound("what is shared", share.len(), limits.tables)?;
-    share
-        .iter()
-        .try_for_each(|s| bound("a name", s.len(), 2 * limits.name + 1))
+    share.iter().try_for_each(|s| bound("a name", s.len(), 2 * limits.name + 1))
 }
 
 fn check_databases(databases: &[SharedDatabase], limits: &Limits) -> Result<(), Error> {
@@ -71,13 +69,7 @@ fn check_databases(databases: &[SharedDatabase], limits: &Limits) -> Result<(), 
     for database in databases {
         bound("a name", database.name.len(), limits.name)?;
         bound("the list of tables", database.tables.len(), limits.tables)?;
-        database
-            .tables
-            .iter()
-            .try_for_each(|t| bound("a name", t.len(), limits.name))?;
+        database.tables.iter().try_for_each(|t| bound("a name", t.len(), limits.name))?;
     }
-    no_twins(
-        databases.iter().map(|d| d.name.as_str()),
-        "a database is named twice",
-    )
+    no_twins(databases.iter().map(|d| d.name.as_str()), "a database is named twice")
 }

@@ -64,11 +64,7 @@ impl<'a> Cut<'a> {
     /// Cuts a body so that each part, framed, is a message.
     pub fn new(body: &'a [u8], limits: &Limits) -> Cut<'a> {
         let size = limits.message.saturating_sub(HEAD).max(1);
-        Cut {
-            body,
-            whole: Hex(Sha256::digest(body).into()),
-            size,
-        }
+        Cut { body, whole: Hex(Sha256::digest(body).into()), size }
     }
 
     /// Its name.
@@ -87,12 +83,7 @@ impl<'a> Cut<'a> {
             return None;
         }
         let bytes = self.body.chunks(self.size).nth(index as usize)?;
-        let head = PartHead {
-            whole: self.whole,
-            length: self.body.len() as u64,
-            index,
-            of: self.of(),
-        };
+        let head = PartHead { whole: self.whole, length: self.body.len() as u64, index, of: self.of() };
         let mut framed = head.to_json();
         framed.push(b'\n');
         framed.extend_from_slice(bytes);
@@ -110,14 +101,9 @@ pub fn read_part<'a>(framed: &'a [u8], limits: &Limits) -> Result<(PartHead, &'a
     bound("the message", framed.len(), limits.message)?;
     let head = &framed[..framed.len().min(HEAD)];
     let Some(end) = head.iter().position(|b| *b == b'\n') else {
-        return Err(Error::Part {
-            reason: "it has no line before its bytes",
-        });
+        return Err(Error::Part { reason: "it has no line before its bytes" });
     };
-    Ok((
-        PartHead::from_json(&framed[..end], limits)?,
-        &framed[end + 1..],
-    ))
+    Ok((PartHead::from_json(&framed[..end], limits)?, &framed[end + 1..]))
 }
 
 /// Parts as they come, in order. A part that came before is no fault, so that a lost answer is none either.
@@ -144,30 +130,18 @@ impl Parts {
     }
 
     /// Takes a part. A first part of another body begins anew. After an error everything has to come again.
-    pub fn add(
-        &mut self,
-        head: &PartHead,
-        bytes: &[u8],
-        limits: &Limits,
-    ) -> Result<Progress, Error> {
+    pub fn add(&mut self, head: &PartHead, bytes: &[u8], limits: &Limits) -> Result<Progress, Error> {
         // What is packed is no larger than what is unpacked, but for a little that zstd adds.
         let most = limits.large.max(limits.batch) / 64 * 65;
         if head.length > most {
-            return Err(Error::TooLarge {
-                what: "the batch",
-                limit: most,
-            });
+            return Err(Error::TooLarge { what: "the batch", limit: most });
         }
-        let same = self
-            .head
-            .as_ref()
-            .is_some_and(|h| h.whole == head.whole && h.length == head.length && h.of == head.of);
+        let same =
+            self.head.as_ref().is_some_and(|h| h.whole == head.whole && h.length == head.length && h.of == head.of);
         if !same {
             *self = Parts::new();
             if head.index != 0 {
-                return Err(Error::Part {
-                    reason: "it is not the first, and the first has not come",
-                });
+                return Err(Error::Part { reason: "it is not the first, and the first has not come" });
             }
             self.head = Some(head.clone());
         }
@@ -175,15 +149,11 @@ impl Parts {
             return Ok(Progress::Next(self.next));
         }
         if head.index > self.next {
-            return Err(Error::Part {
-                reason: "one before it has not come",
-            });
+            return Err(Error::Part { reason: "one before it has not come" });
         }
         if self.bytes.len() as u64 + bytes.len() as u64 > head.length {
             *self = Parts::new();
-            return Err(Error::Part {
-                reason: "it has more bytes than it says",
-            });
+            return Err(Error::Part { reason: "it has more bytes than it says" });
         }
         self.bytes.extend_from_slice(bytes);
         self.next += 1;
@@ -191,12 +161,8 @@ impl Parts {
             return Ok(Progress::Next(self.next));
         }
         let whole = std::mem::take(self).bytes;
-        if whole.len() as u64 != head.length
-            || <[u8; 32]>::from(Sha256::digest(&whole)) != head.whole.0
-        {
-            return Err(Error::Checksum {
-                what: "body in parts",
-            });
+        if whole.len() as u64 != head.length || <[u8; 32]>::from(Sha256::digest(&whole)) != head.whole.0 {
+            return Err(Error::Checksum { what: "body in parts" });
         }
         Ok(Progress::Whole(whole))
     }

@@ -43,9 +43,7 @@ pub(crate) mod one {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vector, D::Error> {
         let vector: BTreeMap<ReplicaId, Seq> = once(d)?;
         if vector.values().any(|s| s.0 > i64::MAX as u64) {
-            return Err(D::Error::custom(
-                "the number of a write is from 1 to 2^63 - 1",
-            ));
+            return Err(D::Error::custom("the number of a write is from 1 to 2^63 - 1"));
         }
         Ok(vector)
     }
@@ -64,9 +62,6 @@ pub(crate) mod all {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vectors, D::Error> {
-        Ok(once::<D, String, One>(d)?
-            .into_iter()
-            .map(|(name, v)| (name, v.0))
-            .collect())
+        Ok(once::<D, String, One>(d)?.into_iter().map(|(name, v)| (name, v.0)).collect())
     }
 }

@@ -45,24 +45,13 @@ fn long_values_travel_in_lines_of_their_own() {
     let blob = |n: usize| Value::Blob((0..n).map(|i| (i * i >> 3) as u8).collect());
     let text = "größe \\\" \u{1} ".repeat(100_000);
     let check = |cells: Vec<Cell>| {
-        let (batch, limits) = (
-            one(cells),
-            Limits {
-                line: 8 << 20,
-                ..Limits::default()
-            },
-        );
+        let (batch, limits) = (one(cells), Limits { line: 8 << 20, ..Limits::default() });
         let encoded = encode_batch(&batch, &limits).unwrap();
         assert_eq!(decode_batch(&encoded.bytes, &limits).unwrap(), batch);
     };
-    for n in [
-        0, 255, 256, 257, 65_533, 65_534, 65_535, 65_536, 65_537, 196_607, 196_608, 196_609,
-        3_000_000,
-    ] {
+    for n in [0, 255, 256, 257, 65_533, 65_534, 65_535, 65_536, 65_537, 196_607, 196_608, 196_609, 3_000_000] {
         check(vec![Cell::Value(blob(n))]);
-        check(vec![Cell::Value(Value::Text(
-            "x".repeat(n).into_bytes().into(),
-        ))]);
+        check(vec![Cell::Value(Value::Text("x".repeat(n).into_bytes().into()))]);
     }
     let with_nul = Value::Text([text.as_bytes(), b"\0"].concat().into());
     check(vec![
@@ -73,9 +62,5 @@ fn long_values_travel_in_lines_of_their_own() {
         Cell::Value(with_nul),
     ]);
     check((0..2_000).map(|n| Cell::Value(blob(n))).collect());
-    check(
-        (0..2_000)
-            .map(|n| Cell::Value(Value::text(&"\u{1}".repeat(n))))
-            .collect(),
-    );
+    check((0..2_000).map(|n| Cell::Value(Value::text(&"\u{1}".repeat(n)))).collect());
 }

@@ -9,8 +9,8 @@ use crate::limits::Limits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lockstep_engine::change::{
-    Alias, AliasKind, Batch, Cell, Change, ConflictKind, ConflictRecord, Existence, Item, Origin,
-    ReferenceWrite, TableHead,
+    Alias, AliasKind, Batch, Cell, Change, ConflictKind, ConflictRecord, Existence, Item, Origin, ReferenceWrite,
+    TableHead,
 };
 use lockstep_engine::id::{Dot, ReplicaId, Seq, Stamp};
 use lockstep_engine::value::Value;
@@ -27,10 +27,7 @@ pub fn decode_batch(bytes: &[u8], limits: &Limits) -> Result<Batch, Error> {
     let mut lines = Lines::new(bytes, limits)?;
     let mut line = Vec::new();
     if !lines.next(&mut line)? {
-        return Err(Error::Count {
-            expected: 1,
-            found: 0,
-        });
+        return Err(Error::Count { expected: 1, found: 0 });
     }
     let header = Header::read(&line, limits)?;
     let (count, sha256) = (header.count, header.sha256.0);
@@ -42,18 +39,14 @@ pub fn decode_batch(bytes: &[u8], limits: &Limits) -> Result<Batch, Error> {
     while lines.next(&mut line)? {
         let n = items.len() as u64;
         if n == count {
-            return Err(Error::Count {
-                expected: count,
-                found: n + 1,
-            });
+            return Err(Error::Count { expected: count, found: n + 1 });
         }
         sum.update(&line);
         sum.update(b"\n");
         let Some(item) = names.read_line(&line, n)? else {
             continue;
         };
-        check_item(&item, &batch.tables, batch.contexts.len())
-            .map_err(|reason| Error::Form { item: n, reason })?;
+        check_item(&item, &batch.tables, batch.contexts.len()).map_err(|reason| Error::Form { item: n, reason })?;
         if let Some(first) = items.first()
             && (first.dot() != item.dot() || first.table() != item.table())
         {
@@ -62,17 +55,10 @@ pub fn decode_batch(bytes: &[u8], limits: &Limits) -> Result<Batch, Error> {
         items.push(item);
     }
     if !names.long.borrow().is_empty() {
-        return Err(Error::Item {
-            item: items.len() as u64,
-            column: 0,
-            reason: "no item uses this long value",
-        });
+        return Err(Error::Item { item: items.len() as u64, column: 0, reason: "no item uses this long value" });
     }
     if items.len() as u64 != count {
-        return Err(Error::Count {
-            expected: count,
-            found: items.len() as u64,
-        });
+        return Err(Error::Count { expected: count, found: items.len() as u64 });
     }
     if <[u8; 32]>::from(sum.finalize()) != sha256 {
         return Err(Error::Checksum { what: "batch" });
@@ -96,13 +82,7 @@ impl<'a> Lines<'a> {
         let mut unpacker = zstd::Decoder::new(bytes).map_err(unpack)?;
         unpacker.window_log_max(limits.window_log).map_err(unpack)?;
         let input = BufReader::with_capacity(128 << 10, unpacker);
-        Ok(Lines {
-            input,
-            left: limits.large.max(limits.batch),
-            taken: 0,
-            limits,
-            alone: true,
-        })
+        Ok(Lines { input, left: limits.large.max(limits.batch), taken: 0, limits, alone: true })
     }
 
     /// From here on the smaller limit holds.
@@ -124,16 +104,10 @@ impl<'a> Lines<'a> {
         }
         self.taken += n;
         if self.taken > self.most() {
-            return Err(Error::TooLarge {
-                what: "the batch",
-                limit: self.most(),
-            });
+            return Err(Error::TooLarge { what: "the batch", limit: self.most() });
         }
         if n > self.limits.line as u64 {
-            return Err(Error::TooLarge {
-                what: "an item",
-                limit: self.limits.line as u64,
-            });
+            return Err(Error::TooLarge { what: "an item", limit: self.limits.line as u64 });
         }
         self.left -= n;
         if line.pop() != Some(b'\n') {
@@ -144,11 +118,7 @@ impl<'a> Lines<'a> {
     }
 
     fn most(&self) -> u64 {
-        if self.alone {
-            self.limits.large.max(self.limits.batch)
-        } else {
-            self.limits.batch
-        }
+        if self.alone { self.limits.large.max(self.limits.batch) } else { self.limits.batch }
     }
 }
 
@@ -185,26 +155,16 @@ impl<'a> Names<'a> {
     fn read_line(&self, line: &[u8], n: u64) -> Result<Option<Item>, Error> {
         self.doubtful.set(false);
         let mut json = serde_json::Deserializer::from_slice(line);
-        let read = LineSeed(self)
-            .deserialize(&mut json)
-            .and_then(|item| json.end().map(|()| item));
+        let read = LineSeed(self).deserialize(&mut json).and_then(|item| json.end().map(|()| item));
         let item = read.map_err(|e| Error::Item {
             item: n,
             column: e.column(),
-            reason: self.reason.take().unwrap_or(if e.is_data() {
-                OTHER_FORM
-            } else {
-                "it is no JSON"
-            }),
+            reason: self.reason.take().unwrap_or(if e.is_data() { OTHER_FORM } else { "it is no JSON" }),
         })?;
         if self.doubtful.get()
             && let Some(column) = find_far_integer(line)
         {
-            return Err(Error::Item {
-                item: n,
-                column,
-                reason: "an integer does not fit 64 bits",
-            });
+            return Err(Error::Item { item: n, column, reason: "an integer does not fit 64 bits" });
         }
         Ok(item)
     }
@@ -216,20 +176,13 @@ impl<'a> Names<'a> {
 
     fn dot<E: serde::de::Error>(&self, (replica, seq): (u32, u64)) -> Result<Dot, E> {
         match self.replicas.get(replica as usize) {
-            Some(replica) => Ok(Dot {
-                replica: *replica,
-                seq: Seq(seq),
-            }),
+            Some(replica) => Ok(Dot { replica: *replica, seq: Seq(seq) }),
             None => Err(self.refuse("it names a replica that the header does not")),
         }
     }
 
     /// The own dot of an item: its seq is the step from the one before of the same table and replica.
-    fn own_dot<E: serde::de::Error>(
-        &self,
-        table: usize,
-        (replica, step): (u32, i64),
-    ) -> Result<Dot, E> {
+    fn own_dot<E: serde::de::Error>(&self, table: usize, (replica, step): (u32, i64)) -> Result<Dot, E> {
         let mut seqs = self.seqs.borrow_mut();
         let last = seqs.entry((table, replica)).or_insert(0);
         *last = last.wrapping_add(step.cast_unsigned());
@@ -281,9 +234,7 @@ impl<'a> Names<'a> {
         match piece {
             Piece::Text(text) => bytes.extend_from_slice(text.as_bytes()),
             Piece::Base64(text) => {
-                BASE64
-                    .decode_vec(text.as_ref(), bytes)
-                    .map_err(|_| self.refuse::<E>("it has broken base64"))?;
+                BASE64.decode_vec(text.as_ref(), bytes).map_err(|_| self.refuse::<E>("it has broken base64"))?;
             }
         }
         Ok(())
@@ -301,12 +252,8 @@ enum Piece<'de> {
 struct Text<'t>(#[serde(borrow)] std::borrow::Cow<'t, str>);
 
 /// The next element, which must be there.
-fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
-    seq: &mut A,
-    names: &Names,
-) -> Result<T, A::Error> {
-    seq.next_element()?
-        .ok_or_else(|| names.refuse("it is too short"))
+fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(seq: &mut A, names: &Names) -> Result<T, A::Error> {
+    seq.next_element()?.ok_or_else(|| names.refuse("it is too short"))
 }
 
 fn next_seed<'de, A: SeqAccess<'de>, S: DeserializeSeed<'de>>(
@@ -314,8 +261,7 @@ fn next_seed<'de, A: SeqAccess<'de>, S: DeserializeSeed<'de>>(
     seed: S,
     names: &Names,
 ) -> Result<S::Value, A::Error> {
-    seq.next_element_seed(seed)?
-        .ok_or_else(|| names.refuse("it is too short"))
+    seq.next_element_seed(seed)?.ok_or_else(|| names.refuse("it is too short"))
 }
 
 struct LineSeed<'n, 'a>(&'n Names<'a>);
@@ -344,11 +290,7 @@ impl<'de> Visitor<'de> for LineSeed<'_, '_> {
             "text" | "bytes" => {
                 let number = next(&mut seq, names)?;
                 let text: Text = next(&mut seq, names)?;
-                let piece = if kind.0 == "text" {
-                    Piece::Text(text.0)
-                } else {
-                    Piece::Base64(text.0)
-                };
+                let piece = if kind.0 == "text" { Piece::Text(text.0) } else { Piece::Base64(text.0) };
                 names.add_long(number, piece)?;
                 return Ok(None);
             }
@@ -360,10 +302,7 @@ impl<'de> Visitor<'de> for LineSeed<'_, '_> {
 }
 
 /// What every item begins with.
-fn read_begin<'de, A: SeqAccess<'de>>(
-    seq: &mut A,
-    names: &Names,
-) -> Result<(usize, Dot, Stamp), A::Error> {
+fn read_begin<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<(usize, Dot, Stamp), A::Error> {
     let table: usize = next(seq, names)?;
     names.columns_of::<A::Error>(table)?;
     let dot = names.own_dot(table, next(seq, names)?)?;
@@ -380,14 +319,7 @@ fn read_change<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<Cha
     let context = next(seq, names)?;
     let birth = next_seed(seq, BirthSeed { names, dot }, names)?;
     let existence = next_seed(seq, ExistenceSeed(names), names)?;
-    let columns = next_seed(
-        seq,
-        ColumnsSeed {
-            names,
-            len: names.columns_of(table)?,
-        },
-        names,
-    )?;
+    let columns = next_seed(seq, ColumnsSeed { names, len: names.columns_of(table)? }, names)?;
     let extra: Extra = seq.next_element()?.unwrap_or_default();
     let mut unseen = Vec::with_capacity(extra.unseen.len());
     for (register, dot) in extra.unseen {
@@ -403,11 +335,7 @@ fn read_change<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<Cha
         unseen,
         existence,
         columns,
-        origin: extra.origin.map(|o| Origin {
-            id: o.id,
-            alone: o.alone,
-            awaits: o.awaits,
-        }),
+        origin: extra.origin.map(|o| Origin { id: o.id, alone: o.alone, awaits: o.awaits }),
     })
 }
 
@@ -439,19 +367,10 @@ fn read_alias<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<Alia
         _ => return Err(names.refuse("its kind of alias is not known here")),
     };
     let births = [read_dot(seq, names)?, read_dot(seq, names)?];
-    Ok(Alias {
-        table,
-        dot,
-        stamp,
-        kind,
-        births,
-    })
+    Ok(Alias { table, dot, stamp, kind, births })
 }
 
-fn read_conflict<'de, A: SeqAccess<'de>>(
-    seq: &mut A,
-    names: &Names,
-) -> Result<ConflictRecord, A::Error> {
+fn read_conflict<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<ConflictRecord, A::Error> {
     let (table, dot, stamp) = read_begin(seq, names)?;
     let birth = read_dot(seq, names)?;
     let register = next(seq, names)?;
@@ -505,11 +424,7 @@ impl<'de> Visitor<'de> for BirthSeed<'_, '_> {
     }
 
     fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<Dot, E> {
-        if n == 0 {
-            Ok(self.dot)
-        } else {
-            Err(self.names.refuse("a birth is 0 or a dot"))
-        }
+        if n == 0 { Ok(self.dot) } else { Err(self.names.refuse("a birth is 0 or a dot")) }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Dot, A::Error> {
@@ -540,22 +455,12 @@ impl<'de> Visitor<'de> for ExistenceSeed<'_, '_> {
     }
 
     fn visit_bool<E: serde::de::Error>(self, lives: bool) -> Result<Self::Value, E> {
-        if lives {
-            Ok(Some(Existence::Lives))
-        } else {
-            Err(self.0.refuse("existence is null, true or a list"))
-        }
+        if lives { Ok(Some(Existence::Lives)) } else { Err(self.0.refuse("existence is null, true or a list")) }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut dangling = Vec::new();
-        while seq
-            .next_element_seed(GroupSeed {
-                names: self.0,
-                into: &mut dangling,
-            })?
-            .is_some()
-        {}
+        while seq.next_element_seed(GroupSeed { names: self.0, into: &mut dangling })?.is_some() {}
         Ok(Some(Existence::Deleted { dangling }))
     }
 }
@@ -580,11 +485,7 @@ impl<'de> Visitor<'de> for GroupSeed<'_, '_> {
         let column: String = next(&mut seq, self.names)?;
         while let Some(dot) = seq.next_element()? {
             let dot = self.names.dot(dot)?;
-            self.into.push(ReferenceWrite {
-                table: table.clone(),
-                column: column.clone(),
-                dot,
-            });
+            self.into.push(ReferenceWrite { table: table.clone(), column: column.clone(), dot });
         }
         Ok(())
     }
@@ -607,21 +508,14 @@ impl<'de> Visitor<'de> for ColumnsSeed<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut columns = Vec::with_capacity(self.len.min(64));
-        while let Some(cell) = seq.next_element_seed(CellSeed {
-            names: self.names,
-            of: Of::Column,
-        })? {
+        while let Some(cell) = seq.next_element_seed(CellSeed { names: self.names, of: Of::Column })? {
             if columns.len() == self.len {
-                return Err(self
-                    .names
-                    .refuse("it has more columns than the header names"));
+                return Err(self.names.refuse("it has more columns than the header names"));
             }
             columns.push((columns.len(), cell));
         }
         if columns.len() < self.len {
-            return Err(self
-                .names
-                .refuse("it has fewer columns than the header names"));
+            return Err(self.names.refuse("it has fewer columns than the header names"));
         }
         Ok(columns)
     }
@@ -630,17 +524,9 @@ impl<'de> Visitor<'de> for ColumnsSeed<'_, '_> {
         let mut columns: Vec<(usize, Cell)> = Vec::new();
         while let Some(column) = map.next_key::<usize>()? {
             if column >= self.len || columns.last().is_some_and(|(last, _)| *last >= column) {
-                return Err(self
-                    .names
-                    .refuse("its columns don't ascend, or the header does not name them"));
+                return Err(self.names.refuse("its columns don't ascend, or the header does not name them"));
             }
-            columns.push((
-                column,
-                map.next_value_seed(CellSeed {
-                    names: self.names,
-                    of: Of::Column,
-                })?,
-            ));
+            columns.push((column, map.next_value_seed(CellSeed { names: self.names, of: Of::Column })?));
         }
         Ok(columns)
     }
@@ -649,11 +535,7 @@ impl<'de> Visitor<'de> for ColumnsSeed<'_, '_> {
 /// `[dot, stamp, cell?]`
 struct SideSeed<'n, 'a>(&'n Names<'a>);
 
-seed!(
-    SideSeed<'_, '_>,
-    (Dot, Stamp, Option<Cell>),
-    deserialize_seq
-);
+seed!(SideSeed<'_, '_>, (Dot, Stamp, Option<Cell>), deserialize_seq);
 
 impl<'de> Visitor<'de> for SideSeed<'_, '_> {
     type Value = (Dot, Stamp, Option<Cell>);
@@ -665,10 +547,7 @@ impl<'de> Visitor<'de> for SideSeed<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let dot = read_dot(&mut seq, self.0)?;
         let stamp = Stamp(next(&mut seq, self.0)?);
-        let cell = seq.next_element_seed(CellSeed {
-            names: self.0,
-            of: Of::Column,
-        })?;
+        let cell = seq.next_element_seed(CellSeed { names: self.0, of: Of::Column })?;
         Ok((dot, stamp, cell))
     }
 }
@@ -760,9 +639,7 @@ impl<'de> Visitor<'de> for CellSeed<'_, '_> {
                     _ => return Err(names.refuse("a tagged real is inf or -inf")),
                 }
             }
-            "raw" if self.of == Of::Column => {
-                map.next_value_seed(CellSeed { names, of: Of::Raw })?
-            }
+            "raw" if self.of == Of::Column => map.next_value_seed(CellSeed { names, of: Of::Raw })?,
             _ => return Err(names.refuse("the tag of a value is not known here")),
         };
         match map.next_key::<Text>()? {
@@ -810,12 +687,8 @@ fn find_far_integer(line: &[u8]) -> Option<usize> {
             }
             b'-' | b'0'..=b'9' => {
                 let rest = &line[at..];
-                let is_number =
-                    |c: &u8| c.is_ascii_digit() || matches!(c, b'-' | b'+' | b'.' | b'e' | b'E');
-                let number = &rest[..rest
-                    .iter()
-                    .position(|c| !is_number(c))
-                    .unwrap_or(rest.len())];
+                let is_number = |c: &u8| c.is_ascii_digit() || matches!(c, b'-' | b'+' | b'.' | b'e' | b'E');
+                let number = &rest[..rest.iter().position(|c| !is_number(c)).unwrap_or(rest.len())];
                 let integer = !number.iter().any(|c| matches!(c, b'.' | b'e' | b'E'));
                 let fits = std::str::from_utf8(number).is_ok_and(|n| n.parse::<i64>().is_ok());
                 if integer && (!fits || number == b"-0") {
@@ -835,12 +708,8 @@ mod tests {
 
     #[test]
     fn integers_that_would_become_reals_are_found_and_nothing_else() {
-        let check =
-            |line: &str, found| assert_eq!(find_far_integer(line.as_bytes()), found, "{line}");
-        check(
-            r#"[1,-9223372036854775808,1e300,-0.0,"-0",9223372036854775807]"#,
-            None,
-        );
+        let check = |line: &str, found| assert_eq!(find_far_integer(line.as_bytes()), found, "{line}");
+        check(r#"[1,-9223372036854775808,1e300,-0.0,"-0",9223372036854775807]"#, None);
         check(r#"["a\"-0\\",-0]"#, Some(12));
         check("[9223372036854775808]", Some(2));
         check("[18446744073709551616.0]", None);

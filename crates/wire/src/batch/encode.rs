@@ -48,54 +48,34 @@ pub struct Encoded {
 pub fn encode_batch(batch: &Batch, limits: &Limits) -> Result<Encoded, Error> {
     check_head(batch).map_err(|reason| Error::Field { reason })?;
     if batch.items.len() as u64 > limits.items {
-        return Err(Error::TooLarge {
-            what: "the number of items",
-            limit: limits.items,
-        });
+        return Err(Error::TooLarge { what: "the number of items", limit: limits.items });
     }
     let mut lines = Lines::new(batch)?;
     for (n, item) in batch.items.iter().enumerate() {
-        check_item(item, &batch.tables, batch.contexts.len()).map_err(|reason| Error::Form {
-            item: n as u64,
-            reason,
-        })?;
+        check_item(item, &batch.tables, batch.contexts.len())
+            .map_err(|reason| Error::Form { item: n as u64, reason })?;
         lines.item(item)?;
         if lines.longest > limits.line {
-            return Err(Error::TooLarge {
-                what: "an item",
-                limit: limits.line as u64,
-            });
+            return Err(Error::TooLarge { what: "an item", limit: limits.line as u64 });
         }
     }
     let (body, mut replicas, sha256, items_unpacked) = lines.finish()?;
 
-    let mut head = serde_json::to_vec(&Header::of(batch, &mut replicas, sha256))
-        .expect("a header is plain JSON");
+    let mut head = serde_json::to_vec(&Header::of(batch, &mut replicas, sha256)).expect("a header is plain JSON");
     head.push(b'\n');
     // The decoder will check the header in full; this is so that the sender notices first.
     Header::read(&head[..head.len() - 1], limits)?;
     let unpacked = items_unpacked + head.len() as u64;
-    let alone = batch
-        .items
-        .windows(2)
-        .all(|w| w[0].table() == w[1].table() && w[0].dot() == w[1].dot());
+    let alone = batch.items.windows(2).all(|w| w[0].table() == w[1].table() && w[0].dot() == w[1].dot());
     let limit = if alone { limits.large } else { limits.batch };
     if unpacked > limit {
-        return Err(Error::TooLarge {
-            what: "the batch",
-            limit,
-        });
+        return Err(Error::TooLarge { what: "the batch", limit });
     }
     let mut bytes = packer(Vec::with_capacity(body.len() + head.len() / 2 + 64))
         .and_then(|mut p| p.write_all(&head).and_then(|()| p.finish()))
         .map_err(|source| Error::Pack { source })?;
     bytes.extend_from_slice(&body);
-    Ok(Encoded {
-        bytes,
-        sha256,
-        count: batch.items.len() as u64,
-        unpacked,
-    })
+    Ok(Encoded { bytes, sha256, count: batch.items.len() as u64, unpacked })
 }
 
 fn packer(out: Vec<u8>) -> std::io::Result<zstd::Encoder<'static, Vec<u8>>> {
@@ -135,19 +115,14 @@ impl<'a> Lines<'a> {
 
     fn finish(mut self) -> Result<(Vec<u8>, Replicas, [u8; 32], u64), Error> {
         self.flush()?;
-        let body = self
-            .packer
-            .finish()
-            .map_err(|source| Error::Pack { source })?;
+        let body = self.packer.finish().map_err(|source| Error::Pack { source })?;
         Ok((body, self.replicas, self.sum.finalize().into(), self.total))
     }
 
     fn flush(&mut self) -> Result<(), Error> {
         self.sum.update(&self.gathered);
         self.total += self.gathered.len() as u64;
-        self.packer
-            .write_all(&self.gathered)
-            .map_err(|source| Error::Pack { source })?;
+        self.packer.write_all(&self.gathered).map_err(|source| Error::Pack { source })?;
         self.gathered.clear();
         Ok(())
     }
@@ -155,11 +130,7 @@ impl<'a> Lines<'a> {
     fn end_line(&mut self, start: usize) -> Result<(), Error> {
         self.gathered.push(b'\n');
         self.longest = self.longest.max(self.gathered.len() - start);
-        if self.gathered.len() >= GATHER {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.gathered.len() >= GATHER { self.flush() } else { Ok(()) }
     }
 
     fn item(&mut self, item: &Item) -> Result<(), Error> {
@@ -268,8 +239,7 @@ impl<'a> Lines<'a> {
         self.gathered.push(b'[');
         let groups = all.chunk_by(|a, b| a.table == b.table && a.column == b.column);
         for (n, group) in groups.enumerate() {
-            self.gathered
-                .extend_from_slice(if n == 0 { b"[" } else { b",[" });
+            self.gathered.extend_from_slice(if n == 0 { b"[" } else { b",[" });
             string(&mut self.gathered, &group[0].table);
             self.gathered.push(b',');
             string(&mut self.gathered, &group[0].column);
@@ -312,8 +282,7 @@ impl<'a> Lines<'a> {
         if !c.unseen.is_empty() {
             self.named(&mut open, b"\"unseen\":[");
             for (n, (register, dot)) in c.unseen.iter().enumerate() {
-                self.gathered
-                    .extend_from_slice(if n == 0 { b"[" } else { b",[" });
+                self.gathered.extend_from_slice(if n == 0 { b"[" } else { b",[" });
                 self.register(*register);
                 self.gathered.push(b',');
                 self.dot(*dot);
@@ -375,10 +344,7 @@ impl<'a> Lines<'a> {
         self.gathered.push(b',');
         self.register(r.register);
         let mut long = 0;
-        let sides = [
-            (r.loser, r.loser_stamp, &r.value),
-            (r.winner, r.winner_stamp, &r.winner_value),
-        ];
+        let sides = [(r.loser, r.loser_stamp, &r.value), (r.winner, r.winner_stamp, &r.winner_value)];
         for (dot, stamp, value) in sides {
             self.gathered.extend_from_slice(b",[");
             self.dot(dot);
@@ -421,15 +387,9 @@ impl<'a> Lines<'a> {
             Value::Null => self.gathered.extend_from_slice(b"null"),
             Value::Integer(i) => self.number(*i),
             Value::Real(f) if f.is_infinite() => {
-                self.gathered.extend_from_slice(if *f > 0.0 {
-                    b"{\"real\":\"inf\"}"
-                } else {
-                    b"{\"real\":\"-inf\"}"
-                });
+                self.gathered.extend_from_slice(if *f > 0.0 { b"{\"real\":\"inf\"}" } else { b"{\"real\":\"-inf\"}" });
             }
-            Value::Real(f) => {
-                serde_json::to_writer(&mut self.gathered, f).expect("a Vec takes all")
-            }
+            Value::Real(f) => serde_json::to_writer(&mut self.gathered, f).expect("a Vec takes all"),
             Value::Text(t) => match plain(t) {
                 Some(text) => string(&mut self.gathered, text),
                 None => self.tagged(b"{\"text\":", t),
@@ -502,10 +462,7 @@ fn values(item: &Item) -> impl Iterator<Item = &Value> {
         Item::Alias(_) => (&[], [&None, &None]),
         Item::Conflict(r) => (&[], [&r.value, &r.winner_value]),
     };
-    let cells = columns
-        .iter()
-        .map(|(_, cell)| cell)
-        .chain(sides.into_iter().flatten());
+    let cells = columns.iter().map(|(_, cell)| cell).chain(sides.into_iter().flatten());
     cells.filter_map(|cell| match cell {
         Cell::Value(v) | Cell::Raw(v) => Some(v),
         Cell::Row(_) => None,
@@ -515,11 +472,7 @@ fn values(item: &Item) -> impl Iterator<Item = &Value> {
 /// The text, if JSON carries it as it is: UTF-8 without NUL.
 fn plain(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok()?;
-    if text.contains('\0') {
-        None
-    } else {
-        Some(text)
-    }
+    if text.contains('\0') { None } else { Some(text) }
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {
@@ -530,9 +483,7 @@ fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let n = BASE64
-        .encode_slice(bytes, &mut out[start..])
-        .expect("there is room");
+    let n = BASE64.encode_slice(bytes, &mut out[start..]).expect("there is room");
     out.truncate(start + n);
     out.push(b'"');
 }

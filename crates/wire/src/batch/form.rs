@@ -6,14 +6,8 @@ use lockstep_engine::id::{Dot, Stamp};
 pub(super) const MOST: u64 = i64::MAX as u64;
 
 /// A sentence about what is wrong with the item at this place of the batch, or nothing.
-pub(super) fn check_item(
-    item: &Item,
-    tables: &[TableHead],
-    contexts: usize,
-) -> Result<(), &'static str> {
-    let table = tables
-        .get(item.table())
-        .ok_or("it names a table that the header does not")?;
+pub(super) fn check_item(item: &Item, tables: &[TableHead], contexts: usize) -> Result<(), &'static str> {
+    let table = tables.get(item.table()).ok_or("it names a table that the header does not")?;
     check_dot(item.dot())?;
     check_stamp(item.stamp())?;
     match item {
@@ -45,15 +39,10 @@ fn check_change(c: &Change, table: &TableHead, contexts: usize) -> Result<(), &'
     if !c.columns.is_sorted_by(|a, b| a.0 < b.0) {
         return Err("its columns don't ascend");
     }
-    if c.columns
-        .last()
-        .is_some_and(|(n, _)| *n >= table.columns.len())
-    {
+    if c.columns.last().is_some_and(|(n, _)| *n >= table.columns.len()) {
         return Err("it names a column that the header does not");
     }
-    c.columns
-        .iter()
-        .try_for_each(|(_, cell)| check_cell(cell))?;
+    c.columns.iter().try_for_each(|(_, cell)| check_cell(cell))?;
     if let Some(origin) = &c.origin {
         if c.birth != c.dot {
             return Err("only an insert has an origin");
@@ -61,11 +50,7 @@ fn check_change(c: &Change, table: &TableHead, contexts: usize) -> Result<(), &'
         if !origin.awaits.is_sorted_by(|a, b| a < b) {
             return Err("the columns that it awaits don't ascend");
         }
-        if origin
-            .awaits
-            .last()
-            .is_some_and(|n| *n >= table.columns.len())
-        {
+        if origin.awaits.last().is_some_and(|n| *n >= table.columns.len()) {
             return Err("it awaits a column that the header does not name");
         }
     }
@@ -73,17 +58,10 @@ fn check_change(c: &Change, table: &TableHead, contexts: usize) -> Result<(), &'
 }
 
 fn check_conflict(r: &ConflictRecord, table: &TableHead) -> Result<(), &'static str> {
-    [r.birth, r.loser, r.winner]
-        .into_iter()
-        .try_for_each(check_dot)?;
-    [r.loser_stamp, r.winner_stamp]
-        .into_iter()
-        .try_for_each(check_stamp)?;
+    [r.birth, r.loser, r.winner].into_iter().try_for_each(check_dot)?;
+    [r.loser_stamp, r.winner_stamp].into_iter().try_for_each(check_stamp)?;
     check_register(r.register, table)?;
-    [&r.value, &r.winner_value]
-        .into_iter()
-        .flatten()
-        .try_for_each(check_cell)
+    [&r.value, &r.winner_value].into_iter().flatten().try_for_each(check_cell)
 }
 
 fn check_register(register: Option<usize>, table: &TableHead) -> Result<(), &'static str> {
@@ -94,19 +72,11 @@ fn check_register(register: Option<usize>, table: &TableHead) -> Result<(), &'st
 }
 
 fn check_dot(dot: Dot) -> Result<(), &'static str> {
-    if (1..=MOST).contains(&dot.seq.0) {
-        Ok(())
-    } else {
-        Err("the number of a write is from 1 to 2^63 - 1")
-    }
+    if (1..=MOST).contains(&dot.seq.0) { Ok(()) } else { Err("the number of a write is from 1 to 2^63 - 1") }
 }
 
 fn check_stamp(stamp: Stamp) -> Result<(), &'static str> {
-    if stamp.0 >= 0 {
-        Ok(())
-    } else {
-        Err("a stamp is not negative")
-    }
+    if stamp.0 >= 0 { Ok(()) } else { Err("a stamp is not negative") }
 }
 
 fn check_cell(cell: &Cell) -> Result<(), &'static str> {

@@ -65,28 +65,14 @@ impl Header {
     /// Of a batch whose items have been written.
     pub(super) fn of(batch: &Batch, replicas: &mut Replicas, sha256: [u8; 32]) -> Header {
         let contexts = batch.contexts.iter();
-        let contexts = contexts
-            .map(|c| {
-                c.seen
-                    .iter()
-                    .map(|(r, s)| (replicas.number(*r), s.0))
-                    .collect()
-            })
-            .collect();
+        let contexts = contexts.map(|c| c.seen.iter().map(|(r, s)| (replicas.number(*r), s.0)).collect()).collect();
         let start = numbered(replicas, &batch.start);
         let end = numbered(replicas, &batch.end);
         Header {
             v: crate::VERSION,
             r#type: "batch".into(),
             database: batch.database.clone(),
-            tables: batch
-                .tables
-                .iter()
-                .map(|t| Table {
-                    name: t.name.clone(),
-                    columns: t.columns.clone(),
-                })
-                .collect(),
+            tables: batch.tables.iter().map(|t| Table { name: t.name.clone(), columns: t.columns.clone() }).collect(),
             replicas: replicas.names.clone(),
             contexts,
             start,
@@ -102,24 +88,10 @@ impl Header {
     pub(super) fn read(line: &[u8], limits: &Limits) -> Result<Header, Error> {
         let header: Header = read(line, "batch")?;
         bound("the list of tables", header.tables.len(), limits.tables)?;
-        bound(
-            "the list of replicas",
-            header.replicas.len(),
-            limits.replicas,
-        )?;
-        bound(
-            "the list of contexts",
-            header.contexts.len(),
-            limits.contexts,
-        )?;
-        bound(
-            "the list of version vectors",
-            header.start.len().max(header.end.len()),
-            limits.tables,
-        )?;
-        let names = [&header.database]
-            .into_iter()
-            .chain(header.tables.iter().map(|t| &t.name));
+        bound("the list of replicas", header.replicas.len(), limits.replicas)?;
+        bound("the list of contexts", header.contexts.len(), limits.contexts)?;
+        bound("the list of version vectors", header.start.len().max(header.end.len()), limits.tables)?;
+        let names = [&header.database].into_iter().chain(header.tables.iter().map(|t| &t.name));
         let names = names.chain(header.tables.iter().flat_map(|t| &t.columns));
         let names = names.chain(header.start.keys()).chain(header.end.keys());
         for name in names {
@@ -129,10 +101,7 @@ impl Header {
             bound("the list of columns", table.columns.len(), limits.columns)?;
         }
         if header.count > limits.items {
-            return Err(Error::TooLarge {
-                what: "the number of items",
-                limit: limits.items,
-            });
+            return Err(Error::TooLarge { what: "the number of items", limit: limits.items });
         }
         Ok(header)
     }
@@ -148,43 +117,21 @@ impl Header {
         }
         let named = |(r, s): Numbered| match replicas.get(r as usize) {
             Some(replica) => Ok((*replica, Seq(s))),
-            None => Err(field(
-                "a replica has a number that the header does not name",
-            )),
+            None => Err(field("a replica has a number that the header does not name")),
         };
         let vector = |numbered: Vec<Numbered>| -> Result<Vector, Error> {
             let n = numbered.len();
-            let vector = numbered
-                .into_iter()
-                .map(named)
-                .collect::<Result<Vector, Error>>()?;
-            if vector.len() == n {
-                Ok(vector)
-            } else {
-                Err(field("a replica stands twice in a vector"))
-            }
+            let vector = numbered.into_iter().map(named).collect::<Result<Vector, Error>>()?;
+            if vector.len() == n { Ok(vector) } else { Err(field("a replica stands twice in a vector")) }
         };
         let vectors = |all: BTreeMap<String, Vec<Numbered>>| -> Result<Vectors, Error> {
-            all.into_iter()
-                .map(|(name, v)| Ok((name, vector(v)?)))
-                .collect()
+            all.into_iter().map(|(name, v)| Ok((name, vector(v)?))).collect()
         };
         let contexts = self.contexts.into_iter();
-        let contexts = contexts.map(|c| {
-            Ok(Context {
-                seen: c.into_iter().map(named).collect::<Result<_, Error>>()?,
-            })
-        });
+        let contexts = contexts.map(|c| Ok(Context { seen: c.into_iter().map(named).collect::<Result<_, Error>>()? }));
         let batch = Batch {
             database: self.database,
-            tables: self
-                .tables
-                .into_iter()
-                .map(|t| TableHead {
-                    name: t.name,
-                    columns: t.columns,
-                })
-                .collect(),
+            tables: self.tables.into_iter().map(|t| TableHead { name: t.name, columns: t.columns }).collect(),
             contexts: contexts.collect::<Result<_, Error>>()?,
             start: vectors(self.start)?,
             end: vectors(self.end)?,
@@ -200,24 +147,11 @@ impl Header {
 fn numbered(replicas: &mut Replicas, vectors: &Vectors) -> BTreeMap<String, Vec<Numbered>> {
     let mut all = BTreeMap::new();
     for (table, vector) in vectors {
-        all.insert(
-            table.clone(),
-            vector
-                .iter()
-                .map(|(r, s)| (replicas.number(*r), s.0))
-                .collect(),
-        );
+        all.insert(table.clone(), vector.iter().map(|(r, s)| (replicas.number(*r), s.0)).collect());
     }
     all
 }
 
 fn bound(what: &'static str, found: usize, limit: usize) -> Result<(), Error> {
-    if found > limit {
-        Err(Error::TooLarge {
-            what,
-            limit: limit as u64,
-        })
-    } else {
-        Ok(())
-    }
+    if found > limit { Err(Error::TooLarge { what, limit: limit as u64 }) } else { Ok(()) }
 }
