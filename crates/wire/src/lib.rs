@@ -4,15 +4,14 @@
 //! know, and has golden examples under test (`golden/v1`). Nothing here opens a file or a socket, looks at a clock or
 //! draws a random number. Not here: HTTP, TLS and who may do what (the node), and what a change means (the engine).
 //!
-//! [`session`] is the exchange; [`batch`] is how changes travel; the messages beside them are in [`message`] and
-//! [`pairing`]. `docs/protocol.md` describes all of it with examples.
+//! [`session`] is the exchange; [`batch`] is how changes travel; the messages beside them are in [`message`];
+//! those of pairing and waiting belong to the node. `docs/protocol.md` describes all of it with examples.
 pub mod batch;
 pub mod error;
 pub mod hash;
 pub mod hex;
 pub mod limits;
 pub mod message;
-pub mod pairing;
 pub mod parts;
 mod vector;
 
