@@ -1,6 +1,6 @@
 //! Everything that can go wrong at the node's edge, with a stable code, a sentence and a hint.
 use crate::status::Problem;
-use crate::{engine, home, identity, state};
+use crate::{call, engine, home, identity, invite, message, pair, state};
 
 /// An error of the node, whichever part it comes from.
 #[derive(Debug, thiserror::Error)]
@@ -22,16 +22,59 @@ pub enum Error {
         /// What the engine said.
         source: engine::Error,
     },
+    /// TLS.
+    #[error("TLS can't be set up: {source}")]
+    Tls {
+        /// Why not.
+        source: rustls::Error,
+    },
+    /// A call to a peer.
+    #[error(transparent)]
+    Call(#[from] call::Error),
+    /// A pairing.
+    #[error(transparent)]
+    Pair(#[from] pair::PairError),
+    /// An invite.
+    #[error(transparent)]
+    Invite(#[from] invite::Error),
+    /// A message.
+    #[error(transparent)]
+    Message(#[from] message::Error),
+    /// The operating system gave no random numbers.
+    #[error("no random numbers are to be had: {source}")]
+    Random {
+        /// Why not.
+        source: getrandom::Error,
+    },
+    /// The address can't be listened on.
+    #[error("{address} can't be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// This process is about to end.
+    #[error("this node is about to end")]
+    Ending,
 }
 
 impl Error {
     /// Stable, for scripts.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Error::Home(e) => e.code(),
             Error::Identity(e) => e.code(),
             Error::State(e) => e.code(),
             Error::Engine { source, .. } => source.code(),
+            Error::Tls { .. } => "tls_setup",
+            Error::Call(e) => e.code(),
+            Error::Pair(e) => e.code(),
+            Error::Invite(e) => e.code(),
+            Error::Message(e) => e.code(),
+            Error::Random { .. } => "no_random",
+            Error::Listen { .. } => "listen",
+            Error::Ending => "ending",
         }
     }
 
@@ -42,7 +85,41 @@ impl Error {
             Error::Identity(_) => None,
             Error::State(e) => e.hint().map(str::to_owned),
             Error::Engine { source, .. } => source.hint(),
+            Error::Call(e) => e.hint(),
+            Error::Pair(e) => e.hint().map(str::to_owned),
+            Error::Invite(e) => Some(e.hint().to_owned()),
+            Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
+            Error::Message(_) => Some("use the same version of Lockstep on both nodes".to_owned()),
+            Error::Tls { .. } | Error::Random { .. } | Error::Ending => None,
         }
+    }
+
+    /// HTTP status and words for a peer. What concerns this computer alone is not told.
+    pub(crate) fn told_to_peers(&self) -> (u16, Problem) {
+        let status = match self {
+            Error::Pair(_) => 403,
+            Error::Message(_) => 400,
+            Error::State(state::Error::Unknown { what: "database", .. }) => 404,
+            Error::Ending => 503,
+            Error::Home(_)
+            | Error::Identity(_)
+            | Error::State(_)
+            | Error::Engine { .. }
+            | Error::Tls { .. }
+            | Error::Call(_)
+            | Error::Invite(_)
+            | Error::Random { .. }
+            | Error::Listen { .. } => 500,
+        };
+        let told = match status {
+            500 => Problem {
+                code: self.code().to_owned(),
+                message: "it could not do that".to_owned(),
+                hint: Some("its log says why".to_owned()),
+            },
+            _ => self.problem(),
+        };
+        (status, told)
     }
 
     /// As it is shown and recorded.

@@ -3,14 +3,21 @@
 //! It knows the terminal no more than the desktop: `lockstep` and the console are two faces of [`Node`], and what one
 //! of them can do the other can. It reads the application's rows only through the engine, and never writes their
 //! values into a log, an error or its own state.
+pub mod call;
 pub mod engine;
 mod error;
 pub mod home;
 pub mod identity;
+pub mod invite;
+pub mod message;
 mod node;
+pub mod pair;
 pub mod platform;
+mod routes;
+pub mod server;
 pub mod state;
 pub mod status;
+pub mod tls;
 
 pub use error::Error;
 pub use home::Home;

@@ -2,10 +2,10 @@
 use crate::engine::{Balance, Database, Sibling};
 use crate::home::{Home, Work};
 use crate::identity::{Identity, NodeId};
-use crate::platform;
-use crate::state::{AttachedDatabase, Peer, State};
+use crate::state::{AgentPlace, AttachedDatabase, Peer, State};
 use crate::status::{AgentStatus, DatabaseStatus, PeerStatus, Status};
 use crate::{Error, Result};
+use crate::{pair, platform};
 use jiff::Timestamp;
 use lockstep_engine::id::Millis;
 use std::sync::Arc;
@@ -38,7 +38,12 @@ impl Node {
         home.create()?;
         let identity = Identity::make()?;
         let state = State::open(&home)?;
-        state.change_setting("name", name.unwrap_or(&platform::host_name()))?;
+        let host = platform::host_name();
+        let name = name.unwrap_or(&host);
+        if !pair::good_name(name) {
+            return Err(pair::PairError::BadName.into());
+        }
+        state.change_setting("name", name)?;
         // The key comes last: a home without one is no node, and `init` can be run again.
         identity.save(&home)?;
         Ok(Node { home, identity, state, clock: system_clock() })
@@ -166,6 +171,25 @@ impl Node {
         Ok(others.map(|d| Sibling { name: d.name, path: d.file }).collect())
     }
 
+    /// Where the agent of this home is, if one runs.
+    pub fn agent(&self) -> Result<Option<AgentPlace>> {
+        match self.home.try_lock(Work::Agent)? {
+            Some(_free) => Ok(None),
+            None => Ok(self.state.agent()?),
+        }
+    }
+
+    /// Where an invited node is to look for this one: where the agent is, or was, or will be.
+    pub(crate) fn invited_to(&self) -> Result<String> {
+        Ok(self.state.agent()?.map_or_else(|| DEFAULT_ADDRESS.to_owned(), |a| a.advertised))
+    }
+
+    /// The address to tell to a peer: that of the running agent, unless it leads from the peer to the peer itself.
+    pub(crate) fn told_address(&self, peer: &str) -> Result<Option<String>> {
+        let mine = self.agent()?.map(|a| a.advertised);
+        Ok(mine.filter(|mine| !is_loopback(mine) || is_loopback(peer)))
+    }
+
     /// The paired nodes, as they were last seen.
     pub fn peers(&self) -> Result<Vec<PeerStatus>> {
         self.state.peers()?.into_iter().map(|p| self.peer_status(p)).collect()
@@ -192,6 +216,14 @@ impl Node {
             shares: self.state.shares(peer.node)?,
         })
     }
+}
+
+/// Where an agent listens that was told nothing.
+pub const DEFAULT_ADDRESS: &str = "127.0.0.1:7467";
+
+fn is_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A moment as it is shown. Beyond year 9999 nothing is.

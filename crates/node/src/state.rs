@@ -10,9 +10,10 @@ mod runs;
 mod settings;
 
 pub use databases::AttachedDatabase;
-pub use invites::{InviteUse, OpenInvite};
+pub use invites::OpenInvite;
 pub use peers::{Contact, Peer};
 pub use runs::{Rate, Run, RunResult, Tally, Trigger};
+pub use settings::AgentPlace;
 
 use crate::home::Home;
 use crate::platform;

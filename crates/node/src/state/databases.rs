@@ -84,18 +84,22 @@ impl State {
         mark: [u8; 16],
     ) -> Result<Option<(ReplicaId, [u8; 16])>> {
         self.change(|db| {
-            let before: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = db
-                .query_row("SELECT replica, mark FROM attached WHERE name = ?1", [name], |r| Ok((r.get(0)?, r.get(1)?)))
+            let before: Option<(Vec<u8>, Vec<u8>)> = db
+                .query_row(
+                    "SELECT replica, mark FROM attached WHERE name = ?1 AND replica NOT NULL AND mark NOT NULL",
+                    [name],
+                    |r| Ok((r.get(0)?, r.get(1)?)),
+                )
                 .optional()?;
             db.execute(
                 "UPDATE attached SET replica = ?2, mark = ?3 WHERE name = ?1 AND (replica IS NOT ?2 OR mark IS NOT ?3)",
                 (name, &replica.0[..], &mark[..]),
             )?;
             match before {
-                Some((Some(replica), Some(mark))) => {
+                Some((replica, mark)) => {
                     Ok(Some((ReplicaId(super::bytes("a replica id", replica)?), super::bytes("a mark", mark)?)))
                 }
-                _ => Ok(None),
+                None => Ok(None),
             }
         })
     }

@@ -4,7 +4,7 @@ use crate::identity::NodeId;
 use crate::status::Share;
 use lockstep_engine::id::Millis;
 
-/// An invite that has not been used and has not expired.
+/// An invite that can be used.
 #[derive(Clone)]
 pub struct OpenInvite {
     /// Its number here.
@@ -13,15 +13,6 @@ pub struct OpenInvite {
     pub secret: [u8; 16],
     /// What will be shared with it; empty: all that is attached.
     pub share: Vec<Share>,
-}
-
-/// What became of an attempt to use an invite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InviteUse {
-    /// It is used now, by this node.
-    Taken,
-    /// Another was faster, or it has expired.
-    Gone,
 }
 
 impl State {
@@ -46,13 +37,15 @@ impl State {
         Ok(st.exists([now.0])?)
     }
 
-    /// Those that do.
-    pub fn open_invites(&self, now: Millis) -> Result<Vec<OpenInvite>> {
+    /// Those that a node may still use: open ones, and the one that it has used itself, should it ask again.
+    pub fn invites_for(&self, node: NodeId, now: Millis) -> Result<Vec<OpenInvite>> {
         let db = self.db();
-        let mut st =
-            db.prepare_cached("SELECT id, secret, share FROM invite WHERE used_at IS NULL AND expires_at > ?1")?;
-        let rows =
-            st.query_map([now.0], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, String>(2)?)))?;
+        let mut st = db.prepare_cached(
+            "SELECT id, secret, share FROM invite WHERE (used_at IS NULL OR used_by = ?2) AND expires_at > ?1",
+        )?;
+        let rows = st.query_map((now.0, &node.0[..]), |r| {
+            Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, String>(2)?))
+        })?;
         rows.map(|row| {
             let (id, secret, share) = row?;
             let share = serde_json::from_str(&share)
@@ -62,13 +55,27 @@ impl State {
         .collect()
     }
 
-    /// Uses an invite up, if it still can be.
-    pub fn use_invite(&self, id: i64, by: NodeId, now: Millis) -> Result<InviteUse> {
-        let used = self.db().execute(
-            "UPDATE invite SET used_at = ?3, used_by = ?2 WHERE id = ?1 AND used_at IS NULL AND expires_at > ?3",
-            (id, &by.0[..], now.0),
-        )?;
-        Ok(if used == 1 { InviteUse::Taken } else { InviteUse::Gone })
+    /// Uses an invite up and pairs the node, both or neither. Gives the name that the node got; None: another was
+    /// faster, or the invite has expired.
+    pub fn accept(
+        &self,
+        invite: i64,
+        node: NodeId,
+        (name, address): (&str, Option<&str>),
+        shares: &[Share],
+        now: Millis,
+    ) -> Result<Option<String>> {
+        self.change(|db| {
+            let used = db.execute(
+                "UPDATE invite SET used_at = ?3, used_by = ?2
+                 WHERE id = ?1 AND (used_at IS NULL OR used_by = ?2) AND expires_at > ?3",
+                (invite, &node.0[..], now.0),
+            )?;
+            if used == 0 {
+                return Ok(None);
+            }
+            super::peers::put_peer(db, node, (name, false), address, shares, now).map(Some)
+        })
     }
 }
 
@@ -83,10 +90,15 @@ mod tests {
         state.add_invite([7; 16], &[], Millis(0), Millis(100)).unwrap();
         assert!(state.invites_open(Millis(99)).unwrap());
         assert!(!state.invites_open(Millis(100)).unwrap());
-        let id = state.open_invites(Millis(50)).unwrap()[0].id;
-        assert_eq!(state.use_invite(id, NodeId([1; 32]), Millis(100)).unwrap(), InviteUse::Gone);
-        assert_eq!(state.use_invite(id, NodeId([1; 32]), Millis(50)).unwrap(), InviteUse::Taken);
-        assert_eq!(state.use_invite(id, NodeId([2; 32]), Millis(51)).unwrap(), InviteUse::Gone);
+        let (one, two) = (NodeId([1; 32]), NodeId([2; 32]));
+        let id = state.invites_for(one, Millis(50)).unwrap()[0].id;
+        let accept = |node, at| state.accept(id, node, ("pit", None), &[], Millis(at)).unwrap();
+        assert_eq!(accept(one, 100), None, "too late");
+        assert_eq!(accept(one, 50), Some("pit".to_owned()));
+        assert_eq!(accept(two, 51), None, "used by another");
+        assert!(!state.is_peer(two).unwrap());
+        assert_eq!(accept(one, 52), Some("pit".to_owned()), "asked again");
+        assert_eq!(state.invites_for(two, Millis(52)).unwrap().len(), 0);
         assert!(!state.invites_open(Millis(51)).unwrap());
     }
 }

@@ -110,24 +110,12 @@ impl State {
     pub fn add_peer(
         &self,
         node: NodeId,
-        name: &str,
-        exact: bool,
+        (name, exact): (&str, bool),
         address: Option<&str>,
         shares: &[Share],
         now: Millis,
     ) -> Result<String> {
-        self.change(|db| {
-            let name = free_name(db, node, name, exact)?;
-            db.execute(
-                "INSERT INTO peer(node, name, address, paired_at) VALUES(?1, ?2, ?3, ?4)
-                 ON CONFLICT(node) DO UPDATE SET name = excluded.name, address = excluded.address,
-                   paired_at = excluded.paired_at, retired_at = NULL, failures = 0",
-                (&node.0[..], &name, address, now.0),
-            )?;
-            db.execute("DELETE FROM share WHERE node = ?1", [&node.0[..]])?;
-            shares.iter().try_for_each(|s| put_share(db, node, s))?;
-            Ok(name)
-        })
+        self.change(|db| put_peer(db, node, (name, exact), address, shares, now))
     }
 
     /// Cuts a node off.
@@ -219,6 +207,26 @@ impl State {
     }
 }
 
+pub(super) fn put_peer(
+    db: &Connection,
+    node: NodeId,
+    (name, exact): (&str, bool),
+    address: Option<&str>,
+    shares: &[Share],
+    now: Millis,
+) -> Result<String> {
+    let name = free_name(db, node, name, exact)?;
+    db.execute(
+        "INSERT INTO peer(node, name, address, paired_at) VALUES(?1, ?2, ?3, ?4)
+         ON CONFLICT(node) DO UPDATE SET name = excluded.name, address = coalesce(excluded.address, address),
+           paired_at = excluded.paired_at, retired_at = NULL, failures = 0",
+        (&node.0[..], &name, address, now.0),
+    )?;
+    db.execute("DELETE FROM share WHERE node = ?1", [&node.0[..]])?;
+    shares.iter().try_for_each(|s| put_share(db, node, s))?;
+    Ok(name)
+}
+
 fn put_share(db: &Connection, node: NodeId, share: &Share) -> Result<()> {
     let (name, table) = share.what.split_once('.').unwrap_or((&share.what, ""));
     db.execute(
@@ -262,9 +270,9 @@ mod tests {
         let (_dir, _home, state) = fresh();
         let (a, b) = (NodeId([1; 32]), NodeId([2; 32]));
         let all = [Share { what: "users".into(), direction: Direction::Both }];
-        assert_eq!(state.add_peer(a, "pit", false, Some("h:1"), &all, Millis(1)).unwrap(), "pit");
-        assert_eq!(state.add_peer(b, "pit", false, None, &[], Millis(1)).unwrap(), "pit-2");
-        assert!(matches!(state.add_peer(b, "pit", true, None, &[], Millis(1)), Err(Error::NameTaken { .. })));
+        assert_eq!(state.add_peer(a, ("pit", false), Some("h:1"), &all, Millis(1)).unwrap(), "pit");
+        assert_eq!(state.add_peer(b, ("pit", false), None, &[], Millis(1)).unwrap(), "pit-2");
+        assert!(matches!(state.add_peer(b, ("pit", true), None, &[], Millis(1)), Err(Error::NameTaken { .. })));
         assert_eq!(state.peer("pit").unwrap().node, a);
         assert_eq!(state.peer("02020202").unwrap().node, b);
         assert_eq!(state.shares(a).unwrap(), all);
@@ -272,14 +280,14 @@ mod tests {
         state.retire_peer(a, Millis(2)).unwrap();
         assert!(!state.is_peer(a).unwrap());
         assert!(matches!(state.peer("pit"), Err(Error::Unknown { .. })));
-        assert_eq!(state.add_peer(a, "pit", true, None, &all, Millis(3)).unwrap(), "pit");
+        assert_eq!(state.add_peer(a, ("pit", true), None, &all, Millis(3)).unwrap(), "pit");
     }
 
     #[test]
     fn what_a_peer_has_never_shrinks() {
         let (_dir, _home, state) = fresh();
         let a = NodeId([1; 32]);
-        state.add_peer(a, "a", false, None, &[], Millis(1)).unwrap();
+        state.add_peer(a, ("a", false), None, &[], Millis(1)).unwrap();
         let has = |seq| Vectors::from([("t".into(), [(ReplicaId([9; 16]), Seq(seq))].into())]);
         state.acknowledge(a, "users", &has(5)).unwrap();
         state.acknowledge(a, "users", &has(3)).unwrap();

@@ -271,7 +271,7 @@ mod tests {
     fn only_verified_runs_count_as_success() {
         let (_dir, _home, state) = fresh();
         let a = NodeId([1; 32]);
-        state.add_peer(a, "pit", false, None, &[], Millis(1)).unwrap();
+        state.add_peer(a, ("pit", false), None, &[], Millis(1)).unwrap();
         let problem = Problem { code: "unreachable".into(), message: "no answer".into(), hint: None };
         let day = 86_400_000;
         for (at, result, error) in [
