@@ -13,6 +13,7 @@ pub mod hex;
 pub mod limits;
 pub mod message;
 pub mod parts;
+pub mod session;
 mod vector;
 
 pub use batch::{Encoded, decode_batch, encode_batch};

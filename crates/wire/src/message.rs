@@ -27,13 +27,21 @@ pub(crate) trait Tagged {
     fn tag(&self) -> (u64, &str);
 }
 
+#[derive(Deserialize)]
+struct Peek {
+    v: u64,
+    r#type: String,
+}
+
+/// The type of a message of this version.
+pub(crate) fn kind_of(json: &[u8], limits: &Limits) -> Result<String, Error> {
+    bound("the message", json.len(), limits.message)?;
+    let Peek { v, r#type } = serde_json::from_slice(json).map_err(|e| error::message(&e))?;
+    if v == crate::VERSION { Ok(r#type) } else { Err(Error::Version { found: v }) }
+}
+
 /// Reads JSON of a kind. Version and type are named before any other fault.
 pub(crate) fn read<T: DeserializeOwned + Tagged>(json: &[u8], kind: &'static str) -> Result<T, Error> {
-    #[derive(Deserialize)]
-    struct Peek {
-        v: u64,
-        r#type: String,
-    }
     match serde_json::from_slice::<T>(json) {
         Ok(read) => {
             check_tag(read.tag(), kind)?;
@@ -69,7 +77,7 @@ macro_rules! message {
         check($this:ident, $limits:ident) $check:block
     ) => {
         $(#[doc = $about])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name {
             $( $(#[doc = $doc])* pub $field: $type, )*
         }
@@ -137,7 +145,7 @@ message! {
 }
 
 /// One database in a [`Hello`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseHello {
     /// Logical name.
@@ -365,6 +373,11 @@ impl Refusal {
     /// The receiver does not have what the batch starts from. The sender looks where the receiver stands, and goes on
     /// from there.
     pub const START_NOT_REACHED: &str = "start_not_reached";
+
+    /// Does it say that the receiver lacks what the batch starts from?
+    pub fn is_start_not_reached(&self) -> bool {
+        self.code == Refusal::START_NOT_REACHED
+    }
 
     /// Of an error of this crate.
     pub fn of(error: &Error) -> Refusal {

@@ -42,7 +42,7 @@ fn one(cells: Vec<Cell>) -> Batch {
 
 #[test]
 fn long_values_travel_in_lines_of_their_own() {
-    let blob = |n: usize| Value::Blob((0..n).map(|i| (i * i >> 3) as u8).collect());
+    let blob = |n: usize| Value::Blob((0..n).map(|i| ((i * i) >> 3) as u8).collect());
     let text = "größe \\\" \u{1} ".repeat(100_000);
     let check = |cells: Vec<Cell>| {
         let (batch, limits) = (one(cells), Limits { line: 8 << 20, ..Limits::default() });

@@ -3,7 +3,7 @@
 //! The grammar is serde_json's; the visitors here say which of its documents are items. They have no recursion, so that
 //! the depth of a line is bounded by their form. None of their errors quotes what it found.
 use super::form::check_item;
-use super::header::Header;
+use super::header::{self, Header};
 use crate::error::Error;
 use crate::limits::Limits;
 use base64::Engine as _;
@@ -31,6 +31,7 @@ pub fn decode_batch(bytes: &[u8], limits: &Limits) -> Result<Batch, Error> {
     }
     let header = Header::read(&line, limits)?;
     let (count, sha256) = (header.count, header.sha256.0);
+    let head = header::summed(&line).to_vec();
     let (mut batch, replicas) = header.into_batch()?;
 
     let mut sum = Sha256::new();
@@ -60,6 +61,7 @@ pub fn decode_batch(bytes: &[u8], limits: &Limits) -> Result<Batch, Error> {
     if items.len() as u64 != count {
         return Err(Error::Count { expected: count, found: items.len() as u64 });
     }
+    sum.update(&head);
     if <[u8; 32]>::from(sum.finalize()) != sha256 {
         return Err(Error::Checksum { what: "batch" });
     }

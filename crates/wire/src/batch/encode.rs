@@ -1,7 +1,8 @@
 //! From a batch to bytes.
 use super::form::{check_head, check_item};
-use super::header::{Header, Replicas};
+use super::header::{self, Header, Replicas};
 use crate::error::Error;
+use crate::hex::Hex;
 use crate::limits::Limits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -33,7 +34,8 @@ const WINDOW_LOG: u32 = 21;
 pub struct Encoded {
     /// The packed lines.
     pub bytes: Vec<u8>,
-    /// Over the item lines before packing, each with its newline.
+    /// Over the canonical bytes: the item lines before packing, each with its newline, and then the header up to the
+    /// field that says this.
     pub sha256: [u8; 32],
     /// Items.
     pub count: u64,
@@ -59,9 +61,13 @@ pub fn encode_batch(batch: &Batch, limits: &Limits) -> Result<Encoded, Error> {
             return Err(Error::TooLarge { what: "an item", limit: limits.line as u64 });
         }
     }
-    let (body, mut replicas, sha256, items_unpacked) = lines.finish()?;
+    let (body, mut replicas, mut sum, items_unpacked) = lines.finish()?;
 
-    let mut head = serde_json::to_vec(&Header::of(batch, &mut replicas, sha256)).expect("a header is plain JSON");
+    let mut header = Header::of(batch, &mut replicas);
+    sum.update(header::summed(&header.line()));
+    let sha256 = sum.finalize().into();
+    header.sha256 = Hex(sha256);
+    let mut head = header.line();
     head.push(b'\n');
     // The decoder will check the header in full; this is so that the sender notices first.
     Header::read(&head[..head.len() - 1], limits)?;
@@ -113,10 +119,10 @@ impl<'a> Lines<'a> {
         })
     }
 
-    fn finish(mut self) -> Result<(Vec<u8>, Replicas, [u8; 32], u64), Error> {
+    fn finish(mut self) -> Result<(Vec<u8>, Replicas, Sha256, u64), Error> {
         self.flush()?;
         let body = self.packer.finish().map_err(|source| Error::Pack { source })?;
-        Ok((body, self.replicas, self.sum.finalize().into(), self.total))
+        Ok((body, self.replicas, self.sum, self.total))
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -152,8 +158,7 @@ impl<'a> Lines<'a> {
         if far.bound == usize::MAX {
             return Ok(far);
         }
-        let mut number = 0;
-        for value in values(item).filter(|v| far.is_far(v)) {
+        for (number, value) in values(item).filter(|v| far.is_far(v)).enumerate() {
             match value {
                 Value::Text(t) => match plain(t) {
                     Some(text) => self.text_lines(number, text)?,
@@ -162,7 +167,6 @@ impl<'a> Lines<'a> {
                 Value::Blob(b) => self.base64_lines(number, b)?,
                 Value::Null | Value::Integer(_) | Value::Real(_) => unreachable!("they are short"),
             }
-            number += 1;
         }
         Ok(far)
     }

@@ -25,6 +25,12 @@ impl Replicas {
     }
 }
 
+/// What the sum covers of the header's line: all up to the field that says the sum, which is the last one.
+pub(super) fn summed(line: &[u8]) -> &[u8] {
+    let tail = br#","sha256":""}"#.len() + 64;
+    &line[..line.len().saturating_sub(tail)]
+}
+
 /// `[replica, seq]`, the replica by number.
 type Numbered = (u32, u64);
 
@@ -62,8 +68,8 @@ impl Tagged for Header {
 }
 
 impl Header {
-    /// Of a batch whose items have been written.
-    pub(super) fn of(batch: &Batch, replicas: &mut Replicas, sha256: [u8; 32]) -> Header {
+    /// Of a batch whose items have been written; the sum is still missing.
+    pub(super) fn of(batch: &Batch, replicas: &mut Replicas) -> Header {
         let contexts = batch.contexts.iter();
         let contexts = contexts.map(|c| c.seen.iter().map(|(r, s)| (replicas.number(*r), s.0)).collect()).collect();
         let start = numbered(replicas, &batch.start);
@@ -80,8 +86,13 @@ impl Header {
             clock: batch.clock.0,
             last: batch.last,
             count: batch.items.len() as u64,
-            sha256: Hex(sha256),
+            sha256: Hex([0; 32]),
         }
+    }
+
+    /// The line, without its newline.
+    pub(super) fn line(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a header is plain JSON")
     }
 
     /// Reads the line, and checks it against the limits.
