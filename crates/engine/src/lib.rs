@@ -2,10 +2,32 @@
 //!
 //! It knows one file at a time (and reads those it refers to), and does no I/O but SQLite. Time and randomness are
 //! passed in. See `docs/architecture.md`.
+mod apply;
 pub mod capture;
 pub mod catalog;
 pub mod change;
+mod class;
 pub mod config;
+pub mod database;
+mod digest;
+mod error;
+mod extract;
 pub mod guest;
+mod harvest;
 pub mod id;
+mod identity;
+mod ids;
+mod key;
+mod merge;
+mod proof;
+mod record;
+mod reference;
+mod rows;
+mod sibling;
+mod store;
+mod transaction;
 pub mod value;
+
+pub use database::Database;
+pub use error::Error;
+pub use extract::Limit;

@@ -1,0 +1,618 @@
+//! Harvest: what the application wrote, read from the capture logs, becomes versions.
+//!
+//! Always true here: each log row is a write with its own dot; stamps follow the wall times of the log and never run
+//! back; the log is read by key, and values are those that the row has now. Nothing here undoes what the application
+//! wrote. Not here: how the log is kept (`capture`).
+use crate::capture::{self, LogRow, Op};
+use crate::catalog::Table;
+use crate::error::Error;
+use crate::id::{Millis, Stamp};
+use crate::key::LocalKey;
+use crate::record::{Cell, Col, Dangling, Entry, Existence, Field, LocalDot, Record, Register, Write};
+use crate::store::TOTAL;
+use crate::transaction::{Standing, Txn};
+use crate::value::Value;
+use rusqlite::params;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+/// Log rows of one table that one transaction takes at most.
+pub const SLICE: usize = 2000;
+
+/// What the harvest of one slice keeps in mind.
+#[derive(Default)]
+struct Slice {
+    /// Births written here, whose cells have to be read from their rows.
+    written: BTreeSet<usize>,
+    /// Births deleted here, for what they left dangling.
+    graves: Vec<(usize, LocalDot)>,
+    /// Suspects of a REPLACE, by table and key: (birth, old row, time, the key of the insert that followed).
+    suspects: BTreeMap<(u32, LocalKey), Suspect>,
+    /// New rows, for references that named nothing until now.
+    born: Vec<(u32, LocalKey)>,
+}
+
+struct Suspect {
+    row: Vec<Value>,
+    at: Millis,
+    /// The row whose write came right after: it would have evicted the suspect.
+    by: Option<LocalKey>,
+}
+
+struct Queue {
+    t: u32,
+    table: Rc<Table>,
+    rows: std::vec::IntoIter<LogRow>,
+    next: Option<LogRow>,
+    cut: bool,
+    rank: usize,
+    newest: i64,
+}
+
+impl Txn<'_> {
+    /// Takes one slice of the logs. True: there is more.
+    pub fn harvest_slice(&mut self) -> Result<(u64, bool), Error> {
+        let mut queues = Vec::new();
+        for i in 0..self.s.tables.len() {
+            let Some(table) = self.s.tables[i].table.clone() else { continue };
+            let (t, harvested, rank) = (self.s.tables[i].n, self.s.tables[i].harvested, self.s.tables[i].rank);
+            let rows = capture::read(self.c, t, &table, harvested, SLICE)?;
+            if !rows.is_empty() {
+                let cut = rows.len() >= SLICE;
+                let mut rows = rows.into_iter();
+                let next = rows.next();
+                queues.push(Queue { t, table, rows, next, cut, rank, newest: harvested });
+            }
+        }
+        let mut slice = Slice::default();
+        let mut writes = 0;
+        let mut more = false;
+        // In the order of time over all tables; one table's rows in the order of its log.
+        while let Some(k) = (0..queues.len())
+            .filter(|&k| queues[k].next.is_some())
+            .min_by_key(|&k| (queues[k].next.as_ref().map(|r| r.at), queues[k].rank))
+        {
+            let q = &mut queues[k];
+            let row = q.next.take().expect("chosen because it has one");
+            q.next = q.rows.next();
+            q.newest = row.i;
+            let (t, table, ran_out) = (q.t, q.table.clone(), q.next.is_none() && q.cut);
+            self.log_row(&mut slice, t, &table, row)?;
+            writes += 1;
+            if ran_out {
+                more = true;
+                break;
+            }
+        }
+        for q in &queues {
+            self.s.t_mut(q.t).harvested = q.newest;
+        }
+        self.settle_suspects(&mut slice)?;
+        self.finish(&mut slice)?;
+        for q in &queues {
+            capture::trim(self.c, q.t, q.newest)?;
+        }
+        Ok((writes, more))
+    }
+
+    fn log_row(&mut self, slice: &mut Slice, t: u32, table: &Table, row: LogRow) -> Result<(), Error> {
+        let all = |old: &[(usize, Option<Value>)]| -> Option<Vec<Value>> {
+            (old.len() == table.columns.len()).then(|| old.iter().map(|(_, v)| v.clone().unwrap_or_default()).collect())
+        };
+        match row.op {
+            Op::Insert => {
+                let Some(key) = LocalKey::of_values(table, &row.key, || row.new.clone()) else { return Ok(()) };
+                self.follow(slice, t, &key);
+                self.log_insert(slice, t, table, key, row.new, row.at)
+            }
+            Op::Update => {
+                let Some(old_key) = LocalKey::of_values(table, &row.key, || all(&row.old)) else { return Ok(()) };
+                let key = match (&row.new_key, &row.new) {
+                    (Some(k), new) => LocalKey::of_values(table, k, || new.clone()).unwrap_or_else(|| old_key.clone()),
+                    (None, Some(new)) if old_key.is_content() => LocalKey::of_row(table, new),
+                    (None, _) => old_key.clone(),
+                };
+                self.follow(slice, t, &key);
+                self.log_update(slice, t, table, old_key, key, row)
+            }
+            Op::Delete => {
+                let Some(old) = all(&row.old) else { return Ok(()) };
+                let key = LocalKey::of_row(table, &old);
+                slice.suspects.remove(&(t, key.clone()));
+                self.log_delete(slice, t, key, old, row.at)
+            }
+            Op::Suspect => {
+                let Some(old) = all(&row.old) else { return Ok(()) };
+                let key = LocalKey::of_row(table, &old);
+                slice.suspects.insert((t, key), Suspect { row: old, at: row.at, by: None });
+                Ok(())
+            }
+        }
+    }
+
+    /// A write came after suspects were named: it is the one that may have evicted them.
+    fn follow(&mut self, slice: &mut Slice, t: u32, key: &LocalKey) {
+        for ((st, sk), s) in &mut slice.suspects {
+            if *st == t && s.by.is_none() && sk != key {
+                s.by = Some(key.clone());
+            }
+        }
+    }
+
+    fn log_insert(&mut self, slice: &mut Slice, t: u32, table: &Table, key: LocalKey, new: Option<Vec<Value>>, at: Millis) -> Result<(), Error> {
+        if let Some(s) = slice.suspects.remove(&(t, key.clone()))
+            && s.by.is_some()
+        {
+            // It was evicted by another row, and now its key is used again.
+            self.log_delete(slice, t, key.clone(), s.row, s.at)?;
+        }
+        if !key.is_content()
+            && let Some(i) = self.by_key(t, &key)?
+        {
+            let cols: Vec<(Col, Option<Value>)> = self.s.t(t).col_at.iter().flatten().map(|c| (*c, None)).collect();
+            return self.local_write(slice, i, &cols, at);
+        }
+        self.used(t, &key)?;
+        let (dot, stamp) = self.new_dot(t, at);
+        let context = self.s.context_now(self.c, t)?;
+        let i = self.push_new(t, dot);
+        let cols: Vec<Col> = self.s.t(t).col_at.iter().flatten().copied().collect();
+        let mut cols = cols;
+        cols.sort_unstable();
+        let b = &mut self.births[i];
+        b.rec.origin = table.surrogate().and_then(|_| key.id());
+        b.rec.alone = !self.s.met;
+        b.rec.entries.push(Entry {
+            write: Write { dot, stamp, rank: None, context, unseen: Vec::new() },
+            existence: Some(Existence::Lives),
+            fields: cols.into_iter().map(|col| Field { col, cell: Cell::Unread, shown: true }).collect(),
+        });
+        b.read = false;
+        b.standing = Standing::Shown;
+        let n = b.rec.count() as i64;
+        self.s.t_mut(t).accounts[TOTAL] += n;
+        if let Some(row) = new.filter(|_| key.is_content()) {
+            self.rows_now.insert((t, dot), row);
+        }
+        self.set_local_key(i, Some(key.clone()));
+        slice.born.push((t, key));
+        slice.written.insert(i);
+        Ok(())
+    }
+
+    fn log_update(&mut self, slice: &mut Slice, t: u32, table: &Table, old_key: LocalKey, key: LocalKey, row: LogRow) -> Result<(), Error> {
+        let i = match self.by_key(t, &old_key)? {
+            Some(i) => i,
+            None => {
+                // Not entered yet: it was there before.
+                self.log_insert(slice, t, table, old_key.clone(), None, row.at)?;
+                match self.by_key(t, &old_key)? {
+                    Some(i) => i,
+                    None => return Ok(()),
+                }
+            }
+        };
+        slice.suspects.remove(&(t, old_key.clone()));
+        let whole = row.new.as_ref().filter(|_| row.old.len() == table.columns.len());
+        let cols: Vec<(Col, Option<Value>)> = row
+            .old
+            .iter()
+            .filter(|(p, old)| whole.is_none_or(|new| old.as_ref() != Some(&new[*p])))
+            .filter_map(|(p, old)| self.s.t(t).col_at[*p].map(|c| (c, old.clone())))
+            .collect();
+        if let Some(new) = row.new.filter(|_| key.is_content()) {
+            self.rows_now.insert((t, self.births[i].b), new);
+        }
+        if !cols.is_empty() {
+            self.local_write(slice, i, &cols, row.at)?;
+        }
+        if key != old_key {
+            self.used(t, &key)?;
+            self.set_local_key(i, Some(key.clone()));
+            self.births[i].dirty = true;
+            slice.born.push((t, key));
+        }
+        Ok(())
+    }
+
+    fn log_delete(&mut self, slice: &mut Slice, t: u32, key: LocalKey, old: Vec<Value>, at: Millis) -> Result<(), Error> {
+        let i = match self.by_key(t, &key)? {
+            Some(i) => i,
+            None => {
+                let table = self.s.t(t).table.clone().expect("logged tables are here");
+                self.log_insert(slice, t, &table, key.clone(), Some(old.clone()), at)?;
+                match self.by_key(t, &key)? {
+                    Some(i) => i,
+                    None => return Ok(()),
+                }
+            }
+        };
+        let b = self.births[i].b;
+        let class = self.class(t, b)?;
+        let members = self.members(&class)?;
+        for &m in &members {
+            let body = if self.births[m].rec.unshown { self.body_of(m)? } else { Vec::new() };
+            self.births[m].dirty = true;
+            self.fill(m, &body, Some(&old));
+            self.name_rows(m)?;
+        }
+        let (dot, stamp) = self.new_dot(t, at);
+        let context = self.s.context_now(self.c, t)?;
+        for &m in &self.living_or_all(&members) {
+            let unseen = self.unseen(m, Register::Existence)?;
+            let write = Write { dot, stamp, rank: None, context, unseen };
+            let mut inherited: Vec<Dangling> = Vec::new();
+            let out: Vec<Write> = self.births[m]
+                .rec
+                .entries
+                .iter()
+                .filter(|e| e.existence.is_some() && !write.unseen.contains(&(Register::Existence, e.write.dot)))
+                .map(|e| e.write.clone())
+                .collect();
+            for e in &mut self.births[m].rec.entries {
+                if out.iter().any(|w| w.dot == e.write.dot)
+                    && let Some(Existence::Deleted(list)) = e.existence.take()
+                {
+                    inherited.extend(list);
+                }
+            }
+            self.births[m].rec.entries.retain(|e| !e.is_empty());
+            let mb = self.births[m].b;
+            for w in out {
+                self.out_of_register(t, mb, Register::Existence, w, None, false, dot);
+            }
+            inherited.sort_unstable();
+            inherited.dedup();
+            self.births[m].rec.entries.push(Entry { write, existence: Some(Existence::Deleted(inherited)), fields: Vec::new() });
+            self.s.t_mut(t).accounts[TOTAL] += 1;
+            slice.graves.push((m, dot));
+        }
+        for &m in &members {
+            for e in &mut self.births[m].rec.entries {
+                e.fields.iter_mut().for_each(|f| f.shown = false);
+            }
+            self.births[m].standing = if self.lives(m) { Standing::Waiting } else { Standing::Dead };
+            self.births[m].dirty = true;
+            slice.written.remove(&m);
+        }
+        self.births[i].rec.was = key.id();
+        if let Some(id) = key.id() {
+            self.left(t, id, b)?;
+        }
+        self.rows_now.remove(&(t, b));
+        self.set_local_key(i, None);
+        self.touched.insert((t, b));
+        Ok(())
+    }
+
+    /// One local write to all living births of the row (merge-rules 11).
+    fn local_write(&mut self, slice: &mut Slice, i: usize, cols: &[(Col, Option<Value>)], at: Millis) -> Result<(), Error> {
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let members = if self.births[i].rec.linked {
+            let class = self.class(t, b)?;
+            let members = self.members(&class)?;
+            self.living_or_all(&members)
+        } else {
+            vec![i]
+        };
+        let (dot, stamp) = self.new_dot(t, at);
+        let context = self.s.context_now(self.c, t)?;
+        for m in members {
+            let mut unseen = Vec::new();
+            for (col, _) in cols {
+                unseen.extend(self.unseen(m, Register::Column(*col))?);
+            }
+            let write = Write { dot, stamp, rank: None, context, unseen };
+            for (col, old) in cols {
+                self.replace(m, *col, old.as_ref(), &write)?;
+            }
+            let mut fields: Vec<Field> = cols.iter().map(|(col, _)| Field { col: *col, cell: Cell::Unread, shown: true }).collect();
+            fields.sort_by_key(|f| f.col);
+            self.s.t_mut(t).accounts[TOTAL] += fields.len() as i64;
+            let birth = &mut self.births[m];
+            birth.rec.entries.retain(|e| !e.is_empty());
+            birth.rec.entries.push(Entry { write, existence: None, fields });
+            birth.read = false;
+            birth.dirty = true;
+            slice.written.insert(m);
+            if birth.rec.held || birth.rec.linked {
+                let mb = birth.b;
+                self.touched.insert((t, mb));
+            }
+        }
+        Ok(())
+    }
+
+    /// What stood in a column, and was seen, goes to the archive.
+    fn replace(&mut self, m: usize, col: Col, old: Option<&Value>, write: &Write) -> Result<(), Error> {
+        let (t, b) = (self.births[m].t, self.births[m].b);
+        let is_ref = self.s.t(t).refs.contains_key(&col);
+        let out: Vec<(Write, Field)> = self.births[m]
+            .rec
+            .siblings(col)
+            .filter(|(w, _)| !write.unseen.contains(&(Register::Column(col), w.dot)))
+            .map(|(w, f)| (w.clone(), f.clone()))
+            .collect();
+        for (w, f) in out {
+            self.take_out(m, col, w.dot);
+            let cell = match (f.cell, old) {
+                (Cell::Unread, Some(v)) if is_ref => Some(self.cell_of(t, col, v.clone())?),
+                (Cell::Unread, Some(v)) => Some(Cell::Value(v.clone())),
+                (Cell::Unread, None) => None,
+                (Cell::Raw(Value::Null), Some(v)) => Some(Cell::Raw(v.clone())),
+                (cell, _) => Some(cell),
+            };
+            self.out_of_register(t, b, Register::Column(col), w, cell, false, write.dot);
+        }
+        Ok(())
+    }
+
+    /// Current values of a register that are held and not shown: a local write has not seen them.
+    fn unseen(&mut self, m: usize, register: Register) -> Result<Vec<(Register, LocalDot)>, Error> {
+        let (t, b) = (self.births[m].t, self.births[m].b);
+        let mut out = Vec::new();
+        if self.births[m].rec.held && self.is_held(m, register) {
+            self.read(m)?;
+            for e in &self.births[m].rec.entries {
+                match register {
+                    Register::Existence if e.is_tombstone() => out.push((register, e.write.dot)),
+                    Register::Column(c) if e.field(c).is_some_and(|f| !f.shown) => out.push((register, e.write.dot)),
+                    Register::Existence | Register::Column(_) => {}
+                }
+            }
+        }
+        if self.has_futures()? {
+            let mut q = self.c.prepare_cached("SELECT d FROM _lockstep_future WHERE t = ?1 AND b = ?2")?;
+            let futures = q.query_map(params![t, b.0], |r| Ok((register, LocalDot(r.get(0)?))))?;
+            out.extend(futures.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(out)
+    }
+
+    fn living_or_all(&self, members: &[usize]) -> Vec<usize> {
+        let living: Vec<usize> = members.iter().copied().filter(|&m| self.lives(m)).collect();
+        if living.is_empty() { members.to_vec() } else { living }
+    }
+
+    /// A suspect that is gone was evicted. If it alone had the identity key of the row that evicted it, it is that row
+    /// under a new local id (merge-rules 17); else it was deleted.
+    fn settle_suspects(&mut self, slice: &mut Slice) -> Result<(), Error> {
+        let suspects = std::mem::take(&mut slice.suspects);
+        let mut evicted_by: HashMap<(u32, LocalKey), usize> = HashMap::new();
+        for ((t, _), s) in &suspects {
+            if let Some(by) = &s.by {
+                *evicted_by.entry((*t, by.clone())).or_default() += 1;
+            }
+        }
+        for ((t, key), s) in suspects {
+            if self.row_is_there(t, &key, &s.row)? || self.by_key(t, &key)?.is_none() {
+                continue;
+            }
+            if let Some(by) = s.by
+                && evicted_by[&(t, by.clone())] == 1
+                && self.same_identity(t, &s.row, &by)?
+                && let Some(new) = self.by_key(t, &by)?
+                && slice.written.contains(&new)
+                && self.births[new].rec.entries.len() == 1
+            {
+                self.renumber(slice, t, &key, new, by, s.at)?;
+                continue;
+            }
+            self.log_delete(slice, t, key, s.row, s.at)?;
+        }
+        Ok(())
+    }
+
+    fn row_is_there(&mut self, t: u32, key: &LocalKey, row: &[Value]) -> Result<bool, Error> {
+        if key.is_content() {
+            let table = self.s.t(t).table.clone().expect("logged tables are here");
+            return crate::rows::content_is_there(self.c, &table, row);
+        }
+        Ok(self.row(t, key)?.is_some())
+    }
+
+    fn same_identity(&mut self, t: u32, old: &[Value], by: &LocalKey) -> Result<bool, Error> {
+        let table = self.s.t(t).table.clone().expect("logged tables are here");
+        let Some(new) = self.row(t, by)? else { return Ok(false) };
+        Ok(table.identity.iter().any(|places| {
+            places.iter().all(|&p| !old[p].is_null() && crate::identity::equal(&old[p], &new[p], &table.columns[p].collation))
+        }))
+    }
+
+    /// The new row is the old entity: all its columns written, under another local id.
+    fn renumber(&mut self, slice: &mut Slice, t: u32, key: &LocalKey, new: usize, by: LocalKey, at: Millis) -> Result<(), Error> {
+        let Some(old) = self.by_key(t, key)? else { return Ok(()) };
+        let (id, b) = (key.id(), self.births[old].b);
+        // The birth just made for the new row was never seen by anyone: it becomes a write of the old one.
+        let made = std::mem::take(&mut self.births[new].rec);
+        let n = made.count() as i64;
+        self.s.t_mut(t).accounts[TOTAL] -= n;
+        self.births[new].dirty = false;
+        self.births[new].key = None;
+        self.births[new].row_key = None;
+        slice.written.remove(&new);
+        let cols: Vec<(Col, Option<Value>)> = self.s.t(t).col_at.iter().flatten().map(|c| (*c, None)).collect();
+        self.local_write(slice, old, &cols, at)?;
+        if let Some(id) = id {
+            self.left(t, id, b)?;
+        }
+        self.set_local_key(old, Some(by));
+        Ok(())
+    }
+
+    fn set_local_key(&mut self, i: usize, key: Option<LocalKey>) {
+        self.births[i].row_key = key.clone();
+        self.set_key(i, key);
+    }
+
+    /// Reads what was written, names the rows that references point to, and what deletes left dangling.
+    fn finish(&mut self, slice: &mut Slice) -> Result<(), Error> {
+        for &i in &slice.written {
+            self.read(i)?;
+        }
+        for &i in &slice.written {
+            self.name_rows(i)?;
+            self.births[i].standing = Standing::Shown;
+        }
+        for (i, dot) in std::mem::take(&mut slice.graves) {
+            let dangling = self.dangling(i)?;
+            for e in &mut self.births[i].rec.entries {
+                if e.write.dot == dot
+                    && let Some(Existence::Deleted(list)) = &mut e.existence
+                {
+                    list.extend(dangling.iter().copied());
+                    list.sort_unstable();
+                    list.dedup();
+                }
+            }
+        }
+        for (t, key) in std::mem::take(&mut slice.born) {
+            self.adopt(slice, t, &key)?;
+            self.touch_unique_waiting(t)?;
+        }
+        for i in slice.written.clone() {
+            self.index_identity(i)?;
+        }
+        Ok(())
+    }
+
+    /// Values of reference columns become the rows they name.
+    pub fn name_rows(&mut self, i: usize) -> Result<(), Error> {
+        let t = self.births[i].t;
+        if self.s.t(t).refs.is_empty() {
+            return Ok(());
+        }
+        let mut todo = Vec::new();
+        for (e, entry) in self.births[i].rec.entries.iter().enumerate() {
+            for (f, field) in entry.fields.iter().enumerate() {
+                if let Cell::Value(v) = &field.cell
+                    && !v.is_null()
+                    && self.s.t(t).refs.contains_key(&field.col)
+                {
+                    todo.push((e, f, field.col, v.clone()));
+                }
+            }
+        }
+        for (e, f, col, v) in todo {
+            let cell = self.cell_of(t, col, v)?;
+            if let Cell::Row(to) = cell {
+                let b = self.births[i].b;
+                self.link_now(t, b, col, to);
+            }
+            self.births[i].rec.entries[e].fields[f].cell = cell;
+        }
+        Ok(())
+    }
+
+    /// References of living rows here that go on naming a row that was deleted.
+    fn dangling(&mut self, i: usize) -> Result<Vec<Dangling>, Error> {
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let mut out = Vec::new();
+        for (ct, c, col) in self.children(t, b)? {
+            let Some(k) = self.find(ct, c)? else { continue };
+            if self.births[k].standing != Standing::Shown {
+                continue;
+            }
+            self.read(k)?;
+            for e in &self.births[k].rec.entries {
+                if e.field(col).is_some_and(|f| f.shown && f.cell == Cell::Row(b)) {
+                    out.push(Dangling { table: ct, col, dot: e.write.dot });
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Values of ours that pointed to nothing now point to a new row: reference writes (extended rule 12).
+    fn adopt(&mut self, slice: &mut Slice, t: u32, key: &LocalKey) -> Result<(), Error> {
+        let Some(values) = key.values() else { return Ok(()) };
+        let [value] = values.as_slice() else { return Ok(()) };
+        let found: Vec<(u32, i64, u16)> = self
+            .c
+            .prepare_cached("SELECT ct, c, col FROM _lockstep_raw WHERE pt = ?1 AND value = ?2")?
+            .query_map(params![t, value], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        for (ct, c, col) in found {
+            self.reference_anew(slice, ct, LocalDot(c), Col(col))?;
+        }
+        Ok(())
+    }
+
+    fn reference_anew(&mut self, slice: &mut Slice, ct: u32, c: LocalDot, col: Col) -> Result<(), Error> {
+        let Some(i) = self.find(ct, c)? else { return Ok(()) };
+        if self.births[i].standing != Standing::Shown {
+            return Ok(());
+        }
+        self.read(i)?;
+        let raw = self.births[i].rec.siblings(col).find_map(|(_, f)| match &f.cell {
+            Cell::Raw(v) if f.shown => Some(v.clone()),
+            Cell::Value(_) | Cell::Row(_) | Cell::Raw(_) | Cell::Unread => None,
+        });
+        let Some(raw) = raw else { return Ok(()) };
+        if !matches!(self.cell_of(ct, col, raw.clone())?, Cell::Row(_)) {
+            return Ok(());
+        }
+        self.local_write(slice, i, &[(col, Some(raw))], self.now)?;
+        self.read(i)?;
+        self.name_rows(i)
+    }
+
+    /// References into other files whose rows have come since (their harvest knows nothing of ours).
+    pub fn adopt_foreign(&mut self) -> Result<(), Error> {
+        let foreign: Vec<u32> = self.s.tables.iter().filter(|t| t.database.is_some()).map(|t| t.n).collect();
+        let mut slice = Slice::default();
+        for pt in foreign {
+            let found: Vec<(u32, i64, u16)> = self
+                .c
+                .prepare_cached("SELECT ct, c, col FROM _lockstep_raw WHERE pt = ?1")?
+                .query_map([pt], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            for (ct, c, col) in found {
+                self.reference_anew(&mut slice, ct, LocalDot(c), Col(col))?;
+            }
+        }
+        self.finish(&mut slice)
+    }
+
+    // ---- rows that were there before
+
+    /// Enters one existing row as an entity.
+    pub fn enter_row(&mut self, t: u32, table: &Table, row: Vec<Value>, modified: Option<Stamp>) -> Result<(), Error> {
+        let key = LocalKey::of_row(table, &row);
+        if !key.is_content() && self.by_key(t, &key)?.is_some() {
+            return Ok(());
+        }
+        let (dot, stamp) = self.new_dot(t, self.now);
+        let context = self.s.context_now(self.c, t)?;
+        let mut fields: Vec<Field> = Vec::with_capacity(row.len());
+        for (p, v) in row.iter().enumerate() {
+            if let Some(col) = self.s.t(t).col_at[p] {
+                let cell = self.cell_of(t, col, v.clone())?;
+                fields.push(Field { col, cell, shown: true });
+            }
+        }
+        fields.sort_by_key(|f| f.col);
+        let rank = Some(modified.unwrap_or_default().min(stamp));
+        let i = self.push_new(t, dot);
+        let alone = !self.s.met;
+        let birth = &mut self.births[i];
+        birth.rec = Record {
+            origin: table.surrogate().and_then(|_| key.id()),
+            alone,
+            entries: vec![Entry {
+                write: Write { dot, stamp, rank, context, unseen: Vec::new() },
+                existence: Some(Existence::Lives),
+                fields,
+            }],
+            ..Record::default()
+        };
+        birth.standing = Standing::Shown;
+        let n = birth.rec.count() as i64;
+        self.s.t_mut(t).accounts[TOTAL] += n;
+        if key.is_content() {
+            self.rows_now.insert((t, dot), row);
+        }
+        self.set_local_key(i, Some(key));
+        self.index_identity(i)
+    }
+}

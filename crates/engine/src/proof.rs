@@ -1,0 +1,181 @@
+//! Proof: rows held against metadata, digests and balance counted anew.
+//!
+//! Always true here: what is counted anew comes from the rows and records themselves, never from the running figures.
+use crate::catalog::{Table, quote};
+use crate::database::{Balance, VerifiedTable, Verification, balance_of};
+use crate::digest::Hash;
+use crate::error::Error;
+use crate::key::LocalKey;
+use crate::record::{Cell, LocalDot, Record};
+use crate::store::damaged;
+use crate::transaction::Txn;
+use crate::value::Value;
+use rusqlite::params;
+use std::collections::BTreeSet;
+
+/// Births looked at before memory is given back.
+const SLICE: i64 = 2000;
+
+/// Reads everything again.
+pub fn verify(txn: &mut Txn<'_>) -> Result<Verification, Error> {
+    let balance = balance_of(&txn.s);
+    let mut recounted = Balance { superseded: balance.superseded, ..Balance::default() };
+    let mut tables = Vec::new();
+    let lost: i64 = txn.c.query_row("SELECT count(*) FROM _lockstep_archive WHERE why <> 0", [], |r| r.get(0))?;
+    let mut lost_in_class = 0;
+    for n in 0..txn.s.tables.len() {
+        if txn.s.tables[n].database.is_some() || txn.s.tables[n].new {
+            continue;
+        }
+        let t = txn.s.tables[n].n;
+        let mut found = VerifiedTable {
+            name: txn.s.tables[n].name.clone(),
+            rows: 0,
+            digest: txn.s.tables[n].digest,
+            recounted: 0,
+            findings: Vec::new(),
+        };
+        let mut shown: BTreeSet<LocalKey> = BTreeSet::new();
+        let mut shown_rows = 0u64;
+        let mut after = i64::MIN;
+        loop {
+            let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = txn
+                .c
+                .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"))?
+                .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            let Some(last) = births.last().map(|b| b.0) else { break };
+            after = last;
+            for (b, key, rec) in births {
+                let i = match txn.find_loaded(t, LocalDot(b)) {
+                    Some(i) => i,
+                    None => {
+                        let rec = Record::decode(&rec).ok_or_else(|| damaged("a record"))?;
+                        txn.enter(t, LocalDot(b), rec, key.clone())?
+                    }
+                };
+                if let Some(k) = key {
+                    shown_rows += 1;
+                    shown.insert(k);
+                    match txn.stored_row(i)? {
+                        Some(row) => check_references(txn, i, &row, &mut found)?,
+                        None => found.findings.push(format!("the row of birth {b} is not there")),
+                    }
+                }
+                txn.read(i)?;
+                let hash = txn.hash_of(i);
+                if hash != txn.births[i].rec.hash {
+                    found.findings.push(format!("the row of birth {b} is not what its record says"));
+                }
+                found.recounted = found.recounted.wrapping_add(hash);
+                let a = txn.accounts_of(i);
+                recounted.visible += u64::from(a[0]);
+                lost_in_class += u64::from(a[1]);
+                recounted.deleted += u64::from(a[2]);
+                recounted.held += u64::from(a[3]);
+            }
+            txn.forget();
+        }
+        let edges: Vec<(i64, i64, u8)> = txn
+            .c
+            .prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?
+            .query_map([t], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        for (a, b, kind) in edges {
+            let part = txn.hash.edge(LocalDot(a), LocalDot(b), kind, &txn.s.replicas);
+            found.recounted = found.recounted.wrapping_add(part);
+        }
+        if let Some(table) = txn.s.tables[n].table.clone() {
+            found.rows = count_rows(txn, &table)?;
+            if found.rows != shown_rows {
+                found.findings.push(format!("{} rows in the table, {shown_rows} in the metadata", found.rows));
+            }
+        }
+        tables.push(found);
+    }
+    recounted.archived = lost as u64 + lost_in_class;
+    recounted.total = balance.total;
+    Ok(Verification { tables, balance, recounted })
+}
+
+fn count_rows(txn: &Txn<'_>, table: &Table) -> Result<u64, Error> {
+    let sql = format!("SELECT count(*) FROM main.{}", quote(&table.name));
+    Ok(txn.c.query_row(&sql, [], |r| r.get(0))?)
+}
+
+/// A reference shows the key of the row that it names.
+fn check_references(txn: &mut Txn<'_>, i: usize, row: &[Value], found: &mut VerifiedTable) -> Result<(), Error> {
+    txn.read(i)?;
+    let (t, b) = (txn.births[i].t, txn.births[i].b);
+    let named: Vec<_> = txn.births[i]
+        .rec
+        .entries
+        .iter()
+        .flat_map(|e| &e.fields)
+        .filter(|f| f.shown)
+        .filter_map(|f| if let Cell::Row(to) = f.cell { Some((f.col, to)) } else { None })
+        .collect();
+    for (col, to) in named {
+        let Some(p) = txn.s.t(t).place[usize::from(col.0)] else { continue };
+        if let Some(v) = txn.local_value(t, col, to)?
+            && v != row[p]
+            && !txn.births[i].rec.held
+        {
+            let name = txn.s.t(t).cols[usize::from(col.0)].clone();
+            found.findings.push(format!("`{name}` of the row of birth {} names another row", b.0));
+        }
+    }
+    Ok(())
+}
+
+impl Txn<'_> {
+    /// Takes all digests anew under another key.
+    pub fn rehash(&mut self, key: [u8; 16]) -> Result<(), Error> {
+        self.hash = Hash::new(key);
+        for n in 0..self.s.tables.len() {
+            if self.s.tables[n].database.is_some() {
+                continue;
+            }
+            let t = self.s.tables[n].n;
+            let mut digest = 0u128;
+            let mut after = i64::MIN;
+            loop {
+                let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = self
+                    .c
+                    .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"))?
+                    .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                    .collect::<Result<_, _>>()?;
+                let Some(last) = births.last().map(|b| b.0) else { break };
+                after = last;
+                for (b, key, rec) in births {
+                    let i = match self.find_loaded(t, LocalDot(b)) {
+                        Some(i) => i,
+                        None => {
+                            let rec = Record::decode(&rec).ok_or_else(|| damaged("a record"))?;
+                            self.enter(t, LocalDot(b), rec, key)?
+                        }
+                    };
+                    self.read(i)?;
+                    let hash = self.hash_of(i);
+                    digest = digest.wrapping_add(hash);
+                    self.births[i].rec.hash = hash;
+                    let bytes = self.births[i].rec.encode();
+                    self.c
+                        .prepare_cached(&format!("UPDATE _lockstep_row_{t} SET rec = ?2 WHERE b = ?1"))?
+                        .execute(params![b, bytes])?;
+                }
+                self.forget();
+            }
+            let edges: Vec<(i64, i64, u8)> = self
+                .c
+                .prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?
+                .query_map([t], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            for (a, b, kind) in edges {
+                digest = digest.wrapping_add(self.hash.edge(LocalDot(a), LocalDot(b), kind, &self.s.replicas));
+            }
+            self.s.t_mut(t).digest = digest;
+        }
+        self.s.store(self.c)
+    }
+}

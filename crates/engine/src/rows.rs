@@ -1,0 +1,1164 @@
+//! From classes to the rows of the application: what each class shows here, and how that is written.
+//!
+//! Always true here: the plan is made whole before anything is written; parents come before children and ids before
+//! references (merge-rules 13, 18); whatever a shown row refers to stays shown (19); a unique clash leaves every row
+//! what its application sees (20). Not here: which writes are current (`transaction`), what is one row (`class`).
+use crate::catalog::{Key, Table, Unique, quote};
+use crate::change::ConflictKind;
+use crate::class::Class;
+use crate::error::Error;
+use crate::key::LocalKey;
+use crate::record::{Cell, Col, Existence, LocalDot, Register, Write};
+use crate::sibling::Foreign;
+use crate::transaction::{HeldRow, Standing, Txn};
+use crate::value::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+
+type ClassId = (u32, LocalDot);
+
+/// What a class is to show.
+#[derive(Clone, Debug)]
+pub struct Show {
+    pub class: Rc<Class>,
+    pub anchor: usize,
+    /// The row as it is in the application's table.
+    pub old: Option<Vec<Value>>,
+    /// The row as it is to be; None: the column has no register, and is left to its default.
+    pub new: Vec<Option<Value>>,
+    /// The write shown per column, and the cell.
+    pub cells: BTreeMap<Col, (LocalDot, Cell)>,
+    pub held: Vec<HeldRow>,
+    /// It already fell back to the unique values that it shows.
+    pub stuck: bool,
+    pub dead: bool,
+    pub moved: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Plan {
+    /// Being planned: whoever refers to it may count on it.
+    Underway,
+    Show(Box<Show>),
+    /// It lives, and can't be shown yet.
+    Waits(Vec<HeldRow>),
+    Gone,
+}
+
+/// The plan of one transaction.
+#[derive(Debug, Default)]
+pub struct RowPlan {
+    plans: HashMap<ClassId, Plan>,
+    queue: BTreeSet<(usize, u32, LocalDot)>,
+    /// Shown though dead, since a shown row has to go on referring to it.
+    extra: HashSet<ClassId>,
+    /// Rows that take part in a swap of unique values.
+    swaps: BTreeSet<ClassId>,
+    rounds: HashMap<ClassId, u32>,
+}
+
+/// The row that could not be written, whatever the plan said; by its class.
+#[derive(Debug)]
+pub struct Poisoned(pub u32, pub LocalDot);
+
+/// Where a reference leads here.
+enum Target {
+    Here(Value),
+    Missing,
+    Dangling,
+}
+
+impl Txn<'_> {
+    /// Plans every touched class, and what follows from that.
+    pub fn plan_rows(&mut self) -> Result<RowPlan, Error> {
+        let mut plan = RowPlan::default();
+        let doubles = if self.s.last { HashSet::new() } else { self.doubles()? };
+        let mut seen = BTreeSet::new();
+        loop {
+            for (t, b) in std::mem::take(&mut self.touched) {
+                let leader = self.class(t, b)?.leader;
+                plan.queue.insert((self.s.t(t).rank, t, leader));
+            }
+            while let Some((_, t, l)) = plan.queue.pop_first() {
+                seen.insert(t);
+                self.plan_class(&mut plan, t, l, &doubles)?;
+            }
+            let tables: Vec<u32> = std::mem::take(&mut seen).into_iter().collect();
+            for t in tables {
+                self.settle_unique(&mut plan, t)?;
+            }
+            if plan.queue.is_empty() && self.touched.is_empty() {
+                return Ok(plan);
+            }
+        }
+    }
+
+    /// Classes without a row whose identity key another class without a row has too.
+    fn doubles(&mut self) -> Result<HashSet<ClassId>, Error> {
+        let mut by_key: HashMap<(u32, usize, Vec<u8>), Vec<ClassId>> = HashMap::new();
+        for (t, b) in self.touched.clone() {
+            let Some(table) = self.s.t(t).table.clone() else { continue };
+            let class = self.class(t, b)?;
+            if !self.class_lives(&class)? || !self.anchors(&class)?.is_empty() {
+                continue;
+            }
+            let sources = self.sources(&class)?;
+            for (k, places) in table.identity.iter().enumerate() {
+                if let Some(key) = self.class_key(t, &table, &sources, places)? {
+                    let list = by_key.entry((t, k, key)).or_default();
+                    if !list.contains(&(t, class.leader)) {
+                        list.push((t, class.leader));
+                    }
+                }
+            }
+        }
+        Ok(by_key.into_values().filter(|l| l.len() > 1).flatten().collect())
+    }
+
+    fn plan_class(&mut self, plan: &mut RowPlan, t: u32, l: LocalDot, doubles: &HashSet<ClassId>) -> Result<(), Error> {
+        let id = (t, l);
+        let n = plan.rounds.entry(id).or_default();
+        *n += 1;
+        if *n > 40 {
+            return Err(crate::store::damaged("the plan does not settle"));
+        }
+        let class = self.class(t, l)?;
+        let members = self.members(&class)?;
+        for &m in &members {
+            self.read(m)?;
+            self.births[m].dirty = true;
+        }
+        if members.is_empty() {
+            plan.plans.insert(id, Plan::Gone);
+            return Ok(());
+        }
+        let was_shown = matches!(plan.plans.get(&id), Some(Plan::Show(_)));
+        plan.plans.insert(id, Plan::Underway);
+        let next = self.plan_of(plan, &class, &members, doubles)?;
+        let shown = matches!(next, Plan::Show(_));
+        let anchors = self.anchors(&class)?;
+        let had_row = !anchors.is_empty();
+        let gone = !shown && (had_row || was_shown);
+        let came = shown && !had_row && !was_shown;
+        plan.plans.insert(id, next);
+        if gone || anchors.len() > 1 {
+            self.touch_children(t, l)?;
+        }
+        if came {
+            self.touch_waiting(&class)?;
+        }
+        if !shown {
+            self.touch_dead_parents(plan, &members)?;
+        }
+        if gone || shown && had_row {
+            self.touch_unique_waiting(t)?;
+        }
+        Ok(())
+    }
+
+    fn plan_of(&mut self, plan: &mut RowPlan, class: &Rc<Class>, members: &[usize], doubles: &HashSet<ClassId>) -> Result<Plan, Error> {
+        let (t, l) = (class.t, class.leader);
+        let lives = self.class_lives(class)?;
+        let Some(table) = self.s.t(t).table.clone() else {
+            let held = HeldRow { register: None, dot: None, reason: ConflictKind::TableMissing, waits: None };
+            return Ok(if lives { Plan::Waits(vec![held]) } else { Plan::Gone });
+        };
+        let sources = self.sources(class)?;
+        let anchors = self.anchors(class)?;
+        let needed = !lives && (plan.extra.contains(&(t, l)) || self.needed(class, &mut HashSet::new())?);
+        if !(lives || needed) || sources.is_empty() {
+            return Ok(if lives { Plan::Waits(Vec::new()) } else { Plan::Gone });
+        }
+        let wait = |reason, waits| Plan::Waits(vec![HeldRow { register: None, dot: None, reason, waits }]);
+        if self.poisoned.contains(&(t, l)) {
+            if anchors.is_empty() {
+                return Ok(wait(ConflictKind::Constraint, None));
+            }
+            return self.keep_as_is(class, &table, anchors[0], members, !lives, ConflictKind::Constraint);
+        }
+        if !self.s.last
+            && anchors.is_empty()
+            && (doubles.contains(&(t, l)) || self.waits_for_identity(t, class, &sources)?)
+            && !self.is_referred_to(class)?
+        {
+            return Ok(wait(ConflictKind::InsertInsert, None));
+        }
+        let anchor = anchors.first().copied().unwrap_or(sources[0]);
+        let old = if anchors.is_empty() { None } else { self.stored_row(anchor)? };
+        let mut show = Show {
+            class: class.clone(),
+            anchor,
+            old,
+            new: vec![None; table.columns.len()],
+            cells: BTreeMap::new(),
+            held: Vec::new(),
+            stuck: false,
+            dead: !lives,
+            moved: false,
+        };
+        if let Some(p) = table.surrogate() {
+            let id = match anchors.first().and_then(|&a| self.births[a].key.as_ref()).and_then(LocalKey::id) {
+                Some(id) => id,
+                None => {
+                    let origin = self.births[sources[0]].rec.origin;
+                    let was = members.iter().find_map(|&m| self.births[m].rec.was.map(|w| (m, w)));
+                    let (b, was) = was.map_or((self.births[anchor].b, None), |(m, w)| (self.births[m].b, Some(w)));
+                    let (id, moved) = match self.planned_id(plan, class) {
+                        Some(x) => x,
+                        None => self.give_id(t, b, was, origin)?,
+                    };
+                    show.moved = moved;
+                    self.planned_ids.insert((t, l), (id, moved));
+                    id
+                }
+            };
+            show.new[p] = Some(Value::Integer(id));
+        }
+        if let Some(waits) = self.fill_columns(plan, &mut show, &sources, members, doubles)? {
+            return Ok(Plan::Waits(vec![waits]));
+        }
+        for (p, c) in table.columns.iter().enumerate() {
+            let is_null = show.new[p].as_ref().is_some_and(Value::is_null)
+                || show.new[p].is_none() && show.old.is_none() && !c.has_default;
+            if c.not_null && is_null && table.surrogate() != Some(p) {
+                let reason = if show.new[p].is_none() { ConflictKind::ColumnMissing } else { ConflictKind::Constraint };
+                if anchors.is_empty() {
+                    return Ok(wait(reason, None));
+                }
+                return self.keep_as_is(class, &table, anchor, members, !lives, reason);
+            }
+        }
+        for col in self.births[anchor].rec.columns() {
+            if self.s.t(t).place.get(usize::from(col.0)).copied().flatten().is_none() {
+                show.held.push(HeldRow {
+                    register: Some(Register::Column(col)),
+                    dot: None,
+                    reason: ConflictKind::ColumnMissing,
+                    waits: None,
+                });
+            }
+        }
+        if show.dead {
+            for &m in members {
+                for e in self.births[m].rec.entries.iter().filter(|e| e.is_tombstone()) {
+                    show.held.push(HeldRow {
+                        register: Some(Register::Existence),
+                        dot: Some(e.write.dot),
+                        reason: ConflictKind::ParentDeleted,
+                        waits: None,
+                    });
+                }
+            }
+        }
+        Ok(Plan::Show(Box::new(show)))
+    }
+
+    fn planned_id(&self, _plan: &RowPlan, class: &Class) -> Option<(i64, bool)> {
+        self.planned_ids.get(&(class.t, class.leader)).copied()
+    }
+
+    /// The cell of each column, references resolved. Some: the row has to wait for that.
+    fn fill_columns(
+        &mut self,
+        plan: &mut RowPlan,
+        show: &mut Show,
+        sources: &[usize],
+        members: &[usize],
+        doubles: &HashSet<ClassId>,
+    ) -> Result<Option<HeldRow>, Error> {
+        let t = show.class.t;
+        let cols: BTreeSet<Col> = sources.iter().flat_map(|&s| self.births[s].rec.columns()).collect();
+        for col in cols {
+            let Some(p) = self.s.t(t).place[usize::from(col.0)] else { continue };
+            let Some((_, dot, cell)) = self.class_cell(sources, col)? else { continue };
+            let others: Vec<LocalDot> = sources
+                .iter()
+                .flat_map(|&s| self.births[s].rec.siblings(col).map(|(w, f)| (w.dot, f.cell.clone())).collect::<Vec<_>>())
+                .filter(|(_, c)| *c != cell)
+                .map(|(d, _)| d)
+                .collect();
+            if self.policy(t, col).0 == crate::merge::Keeps::All {
+                for d in others {
+                    let held = HeldRow { register: Some(Register::Column(col)), dot: Some(d), reason: ConflictKind::UpdateUpdate, waits: None };
+                    if !show.held.contains(&held) {
+                        show.held.push(held);
+                    }
+                }
+            }
+            let (value, dot, cell) = match &cell {
+                Cell::Value(v) => (v.clone(), dot, cell),
+                Cell::Raw(v) => {
+                    let v = self.show_raw(t, col, dot, &v.clone(), show.old.as_ref().map(|o| &o[p]))?;
+                    (v, dot, cell)
+                }
+                Cell::Row(b) => {
+                    let b = *b;
+                    match self.target(plan, &show.class, members, t, col, dot, b, doubles)? {
+                        Target::Here(v) => (v, dot, cell),
+                        Target::Dangling => (self.show_dangling(t, col, b, members, dot, show.old.as_ref().map(|o| &o[p]))?, dot, cell),
+                        Target::Missing => {
+                            let pt = self.s.t(t).refs.get(&col).map_or(t, |(n, _)| *n);
+                            let waits = Some((pt, b));
+                            let Some(old) = &show.old else {
+                                return Ok(Some(HeldRow { register: None, dot: None, reason: ConflictKind::MissingParent, waits }));
+                            };
+                            show.held.push(HeldRow { register: Some(Register::Column(col)), dot: Some(dot), reason: ConflictKind::MissingParent, waits });
+                            let value = old[p].clone();
+                            match self.shown_write(members, col) {
+                                Some((d, c)) => {
+                                    if let Cell::Row(x) = c {
+                                        self.keep_shown(plan, pt, x)?;
+                                    }
+                                    (value, d, c)
+                                }
+                                None => (value, LocalDot(0), Cell::Unread),
+                            }
+                        }
+                    }
+                }
+                Cell::Unread => unreachable!("class_cell reads"),
+            };
+            show.new[p] = Some(value);
+            show.cells.insert(col, (dot, cell));
+        }
+        Ok(None)
+    }
+
+    /// The write that the row shows in a column now.
+    fn shown_write(&self, members: &[usize], col: Col) -> Option<(LocalDot, Cell)> {
+        members
+            .iter()
+            .flat_map(|&m| self.births[m].rec.siblings(col))
+            .find(|(_, f)| f.shown)
+            .map(|(w, f)| (w.dot, f.cell.clone()))
+    }
+
+    /// A shown row goes on referring to this row: it has to stay.
+    fn keep_shown(&mut self, plan: &mut RowPlan, pt: u32, b: LocalDot) -> Result<(), Error> {
+        if self.s.t(pt).database.is_some() {
+            return Ok(());
+        }
+        let class = self.class(pt, b)?;
+        if !self.class_lives(&class)? && plan.extra.insert((pt, class.leader)) {
+            plan.queue.insert((self.s.t(pt).rank, pt, class.leader));
+        }
+        Ok(())
+    }
+
+    /// An existing row goes on showing what it shows.
+    fn keep_as_is(&mut self, class: &Rc<Class>, table: &Table, anchor: usize, members: &[usize], dead: bool, reason: ConflictKind) -> Result<Plan, Error> {
+        let t = class.t;
+        let old = self.stored_row(anchor)?;
+        let mut cells = BTreeMap::new();
+        let mut held = Vec::new();
+        for (p, _) in table.columns.iter().enumerate() {
+            let Some(col) = self.s.t(t).col_at[p] else { continue };
+            if let Some(w) = self.shown_write(members, col) {
+                cells.insert(col, w);
+            }
+            let dots: Vec<LocalDot> = members
+                .iter()
+                .flat_map(|&m| self.births[m].rec.siblings(col))
+                .filter(|(_, f)| !f.shown)
+                .map(|(w, _)| w.dot)
+                .collect();
+            for d in dots {
+                held.push(HeldRow { register: Some(Register::Column(col)), dot: Some(d), reason, waits: None });
+            }
+        }
+        let new = old.clone().unwrap_or_default().into_iter().map(Some).collect();
+        Ok(Plan::Show(Box::new(Show { class: class.clone(), anchor, old, new, cells, held, stuck: true, dead, moved: false })))
+    }
+
+    fn show_raw(&mut self, t: u32, col: Col, dot: LocalDot, v: &Value, old: Option<&Value>) -> Result<Value, Error> {
+        if dot.replica() == self.s.own {
+            return Ok(v.clone());
+        }
+        let Some((pt, r)) = self.reference(t, col) else { return Ok(v.clone()) };
+        let surrogate = match &self.s.t(pt).table {
+            Some(p) => p.surrogate().is_some_and(|k| p.columns[k].name.eq_ignore_ascii_case(&r.target_column)),
+            None => true,
+        };
+        if !surrogate || !matches!(v, Value::Integer(i) if *i > 0) {
+            return Ok(v.clone());
+        }
+        let _ = old;
+        self.stand_in(pt, dot.replica(), v)
+    }
+
+    /// What a reference to a row that is gone shows: at home what the application left there, else a stand-in.
+    fn show_dangling(&mut self, t: u32, col: Col, b: LocalDot, members: &[usize], dot: LocalDot, old: Option<&Value>) -> Result<Value, Error> {
+        let Some((pt, r)) = self.reference(t, col) else { return Ok(Value::Null) };
+        let left_there = self.shown_write(members, col).is_some_and(|(d, _)| d == dot);
+        if let Some(old) = old.filter(|_| left_there)
+            && matches!(self.cell_of(t, col, old.clone())?, Cell::Raw(_))
+        {
+            return Ok(old.clone());
+        }
+        if let Some(table) = self.s.t(pt).table.clone()
+            && table.surrogate().is_none()
+            && let Some(i) = self.find(pt, b)?
+        {
+            // A natural key says what it said.
+            self.read(i)?;
+            let target = table.column(&r.target_column).and_then(|p| self.s.t(pt).col_at[p]);
+            if let Some((_, _, Cell::Value(v))) = target.map(|c| self.class_cell(&[i], c)).transpose()?.flatten() {
+                return Ok(v);
+            }
+        }
+        self.stand_in(pt, b.replica(), &Value::Integer(b.seq() as i64))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn target(&mut self, plan: &mut RowPlan, child: &Class, members: &[usize], t: u32, col: Col, dot: LocalDot, b: LocalDot, doubles: &HashSet<ClassId>) -> Result<Target, Error> {
+        let Some((pt, r)) = self.reference(t, col) else { return Ok(Target::Dangling) };
+        if self.s.t(pt).database.is_some() {
+            return Ok(match self.foreign_row(pt, b, &r.target_column)? {
+                Foreign::Here(v) => Target::Here(v),
+                Foreign::Waiting | Foreign::Unknown => Target::Missing,
+                Foreign::Dead | Foreign::Nowhere => Target::Dangling,
+            });
+        }
+        if self.s.t(pt).table.is_none() {
+            // The table is not synced here: nothing will come.
+            return Ok(Target::Dangling);
+        }
+        if self.find(pt, b)?.is_none() {
+            return Ok(Target::Missing);
+        }
+        let class = self.class(pt, b)?;
+        let id = (pt, class.leader);
+        let queued = plan.queue.remove(&(self.s.t(pt).rank, pt, class.leader));
+        let unplanned = !plan.plans.contains_key(&id) && self.anchors(&class)?.is_empty();
+        if (queued || unplanned) && !matches!(plan.plans.get(&id), Some(Plan::Underway)) {
+            self.plan_class(plan, pt, class.leader, doubles)?;
+        }
+        let lives = self.class_lives(&class)?;
+        match plan.plans.get(&id) {
+            Some(Plan::Underway) if pt == child.t && class.leader == child.leader => {
+                // It refers to itself.
+                Ok(self.own_value(members, pt, &r.target_column, child)?)
+            }
+            Some(Plan::Underway | Plan::Show(_)) => Ok(match self.value_of(plan, &class, &r.target_column)? {
+                Some(v) => Target::Here(v),
+                None => Target::Missing,
+            }),
+            Some(Plan::Waits(_)) => Ok(Target::Missing),
+            Some(Plan::Gone) if r.declared && self.keeps(&class, t, col, dot)? && !lives => {
+                // The reference keeps it shown (merge-rules 12); it was planned before this child was known.
+                if plan.extra.insert(id) {
+                    self.plan_class(plan, pt, class.leader, doubles)?;
+                }
+                Ok(match self.value_of(plan, &class, &r.target_column)? {
+                    Some(v) => Target::Here(v),
+                    None => Target::Missing,
+                })
+            }
+            Some(Plan::Gone) => Ok(Target::Dangling),
+            None => Ok(match self.value_of(plan, &class, &r.target_column)? {
+                Some(v) => Target::Here(v),
+                None => Target::Missing,
+            }),
+        }
+    }
+
+    fn own_value(&mut self, members: &[usize], pt: u32, target: &str, class: &Class) -> Result<Target, Error> {
+        let table = self.s.t(pt).table.clone().expect("it is being planned");
+        let Some(p) = table.column(target) else { return Ok(Target::Missing) };
+        if table.surrogate() == Some(p) {
+            if let Some((id, _)) = self.planned_ids.get(&(class.t, class.leader)) {
+                return Ok(Target::Here(Value::Integer(*id)));
+            }
+            let id = members.iter().find_map(|&m| self.births[m].key.as_ref().and_then(LocalKey::id));
+            return Ok(id.map_or(Target::Missing, |id| Target::Here(Value::Integer(id))));
+        }
+        let Some(col) = self.s.t(pt).col_at[p] else { return Ok(Target::Missing) };
+        Ok(match self.class_cell(members, col)? {
+            Some((_, _, Cell::Value(v))) => Target::Here(v),
+            _ => Target::Missing,
+        })
+    }
+
+    /// The value that a reference to this class has here.
+    fn value_of(&mut self, plan: &RowPlan, class: &Class, target: &str) -> Result<Option<Value>, Error> {
+        let t = class.t;
+        let Some(table) = self.s.t(t).table.clone() else { return Ok(None) };
+        let Some(p) = table.column(target) else { return Ok(None) };
+        match plan.plans.get(&(t, class.leader)) {
+            Some(Plan::Show(s)) => return Ok(s.new[p].clone().or_else(|| s.old.as_ref().map(|o| o[p].clone()))),
+            Some(Plan::Underway) => {
+                let members = self.members(class)?;
+                return Ok(match self.own_value(&members, t, target, class)? {
+                    Target::Here(v) => Some(v),
+                    Target::Missing | Target::Dangling => None,
+                });
+            }
+            Some(Plan::Waits(_) | Plan::Gone) => return Ok(None),
+            None => {}
+        }
+        let Some(&a) = self.anchors(class)?.first() else { return Ok(None) };
+        if table.surrogate() == Some(p) {
+            return Ok(self.births[a].key.as_ref().and_then(LocalKey::id).map(Value::Integer));
+        }
+        Ok(self.stored_row(a)?.map(|row| row[p].clone()))
+    }
+
+    /// The local value of a reference to a row that is shown now.
+    pub fn local_value(&mut self, t: u32, col: Col, b: LocalDot) -> Result<Option<Value>, Error> {
+        let Some((pt, r)) = self.reference(t, col) else { return Ok(None) };
+        if self.s.t(pt).database.is_some() {
+            return Ok(match self.foreign_row(pt, b, &r.target_column)? {
+                Foreign::Here(v) => Some(v),
+                Foreign::Waiting | Foreign::Unknown | Foreign::Dead | Foreign::Nowhere => None,
+            });
+        }
+        let class = self.class(pt, b)?;
+        self.value_of(&RowPlan::default(), &class, &r.target_column)
+    }
+
+    /// Does this reference keep its dead target shown? Not if a tombstone of it lists the write.
+    fn keeps(&mut self, target: &Class, t: u32, col: Col, dot: LocalDot) -> Result<bool, Error> {
+        for m in self.members(target)? {
+            for e in &self.births[m].rec.entries {
+                if let Some(Existence::Deleted(list)) = &e.existence
+                    && list.iter().any(|d| d.table == t && d.col == col && d.dot == dot)
+                {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Merge-rules 12: a dead row is shown as long as a shown row refers to it by a declared foreign key that no
+    /// tombstone of its class lists. The least fixpoint: dead rows in a cycle don't keep each other.
+    fn needed(&mut self, class: &Class, path: &mut HashSet<ClassId>) -> Result<bool, Error> {
+        if !path.insert((class.t, class.leader)) {
+            return Ok(false);
+        }
+        for m in class.members.clone() {
+            for (ct, c, col) in self.children(class.t, m)? {
+                let Some((_, r)) = self.reference(ct, col) else { continue };
+                if !r.declared {
+                    continue;
+                }
+                let child = self.class(ct, c)?;
+                if child.t == class.t && child.leader == class.leader {
+                    continue;
+                }
+                let sources = self.sources(&child)?;
+                let Some((_, dot, Cell::Row(to))) = self.class_cell(&sources, col)? else { continue };
+                if self.class(class.t, to)?.leader != class.leader || !self.keeps(class, ct, col, dot)? {
+                    continue;
+                }
+                if self.class_lives(&child)? || self.needed(&child, path)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_referred_to(&mut self, class: &Class) -> Result<bool, Error> {
+        for m in class.members.clone() {
+            for (ct, c, _) in self.children(class.t, m)? {
+                if let Some(i) = self.find(ct, c)?
+                    && self.births[i].standing == Standing::Shown
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    // ---- what follows
+
+    /// Rows that wait for one of these births.
+    fn touch_waiting(&mut self, class: &Class) -> Result<(), Error> {
+        if !self.has_held()? {
+            return Ok(());
+        }
+        for m in class.members.clone() {
+            let found: Vec<(u32, i64)> = self
+                .c
+                .prepare_cached("SELECT DISTINCT t, b FROM _lockstep_held WHERE wt = ?1 AND wb = ?2")?
+                .query_map([i64::from(class.t), m.0], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            self.touched.extend(found.into_iter().map(|(t, b)| (t, LocalDot(b))));
+        }
+        Ok(())
+    }
+
+    /// Rows of this table that wait because of a unique key.
+    pub fn touch_unique_waiting(&mut self, t: u32) -> Result<(), Error> {
+        if !self.has_held()? || !self.unique_touched.insert(t) {
+            return Ok(());
+        }
+        let found: Vec<i64> = self
+            .c
+            .prepare_cached("SELECT DISTINCT b FROM _lockstep_held WHERE t = ?1 AND reason = ?2")?
+            .query_map([i64::from(t), ConflictKind::Unique as i64], |r| r.get(0))?
+            .collect::<Result<_, _>>()?;
+        self.touched.extend(found.into_iter().map(|b| (t, LocalDot(b))));
+        Ok(())
+    }
+
+    /// Everything that waits for a file other than this, or for the last batch.
+    pub fn touch_all_waiting(&mut self) -> Result<(), Error> {
+        if !self.has_held()? {
+            return Ok(());
+        }
+        let last = self.s.last;
+        let found: Vec<(u32, i64)> = self
+            .c
+            .prepare_cached(
+                "SELECT DISTINCT h.t, h.b FROM _lockstep_held AS h LEFT JOIN _lockstep_table AS p ON p.n = h.wt
+                 WHERE p.database IS NOT NULL OR h.reason IN (?1, ?2, ?3) OR (?4 AND h.reason = ?5)",
+            )?
+            .query_map(
+                rusqlite::params![
+                    ConflictKind::TableMissing as i64,
+                    ConflictKind::ColumnMissing as i64,
+                    ConflictKind::Constraint as i64,
+                    last,
+                    ConflictKind::InsertInsert as i64
+                ],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )?
+            .collect::<Result<_, _>>()?;
+        self.touched.extend(found.into_iter().map(|(t, b)| (t, LocalDot(b))));
+        Ok(())
+    }
+
+    /// Dead parents that were shown for the sake of these children may go now.
+    fn touch_dead_parents(&mut self, plan: &RowPlan, members: &[usize]) -> Result<(), Error> {
+        let mut targets = Vec::new();
+        for &m in members {
+            let t = self.births[m].t;
+            for e in &self.births[m].rec.entries {
+                for f in &e.fields {
+                    if let (Cell::Row(b), Some((pt, _))) = (&f.cell, self.s.t(t).refs.get(&f.col)) {
+                        targets.push((*pt, *b));
+                    }
+                }
+            }
+        }
+        for (pt, b) in targets {
+            if self.s.t(pt).database.is_some() {
+                continue;
+            }
+            if let Some(i) = self.find(pt, b)?
+                && !self.lives(i)
+            {
+                let class = self.class(pt, b)?;
+                if !plan.extra.contains(&(pt, class.leader)) && !self.anchors(&class)?.is_empty() {
+                    self.touched.insert((pt, b));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- unique keys (merge-rules 20)
+
+    fn settle_unique(&mut self, plan: &mut RowPlan, t: u32) -> Result<(), Error> {
+        let Some(table) = self.s.t(t).table.clone() else { return Ok(()) };
+        let uniques: Vec<&Unique> =
+            table.uniques.iter().filter(|u| !(u.primary && table.surrogate().is_some())).collect();
+        if uniques.is_empty() {
+            return Ok(());
+        }
+        loop {
+            let mut losers: BTreeSet<(LocalDot, usize)> = BTreeSet::new();
+            let mut shows: Vec<LocalDot> =
+                plan.plans.iter().filter(|((pt, _), p)| *pt == t && matches!(p, Plan::Show(_))).map(|((_, l), _)| *l).collect();
+            shows.sort_unstable();
+            for (u, unique) in uniques.iter().enumerate() {
+                let mut groups: BTreeMap<Vec<u8>, Vec<LocalDot>> = BTreeMap::new();
+                for &l in &shows {
+                    let Some(Plan::Show(show)) = plan.plans.get(&(t, l)) else { continue };
+                    let Some(terms) = unique_terms(self.c, &table, unique, &show.row())? else { continue };
+                    let same_as_shown = match &show.old {
+                        Some(old) => unique_terms(self.c, &table, unique, old)?.is_some_and(|o| o.key == terms.key),
+                        None => false,
+                    };
+                    if !same_as_shown {
+                        for key in rows_with_terms(self.c, &table, unique, &terms.values)? {
+                            for i in self.all_by_key(t, &key)? {
+                                let b = self.births[i].b;
+                                let other = self.class(t, b)?.leader;
+                                if other == l {
+                                    continue;
+                                }
+                                match plan.plans.get(&(t, other)) {
+                                    // Planned too: its planned key is in a group of its own.
+                                    Some(Plan::Show(_)) => {
+                                        plan.swaps.insert((t, other));
+                                        plan.swaps.insert((t, l));
+                                    }
+                                    Some(Plan::Gone | Plan::Waits(_)) => {}
+                                    Some(Plan::Underway) | None => {
+                                        losers.insert((l, u));
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    groups.entry(terms.key).or_default().push(l);
+                }
+                for mut group in groups.into_values().filter(|g| g.len() > 1) {
+                    let mut ranked = Vec::new();
+                    for l in group.drain(..) {
+                        let Some(Plan::Show(show)) = plan.plans.get(&(t, l)) else { continue };
+                        let now = match &show.old {
+                            Some(old) => {
+                                let a = unique_terms(self.c, &table, unique, old)?;
+                                let b = unique_terms(self.c, &table, unique, &show.row())?;
+                                a.zip(b).is_some_and(|(a, b)| a.key == b.key)
+                            }
+                            None => false,
+                        };
+                        let latest = unique
+                            .terms
+                            .iter()
+                            .filter_map(|x| x.column.and_then(|p| self.s.t(t).col_at[p]))
+                            .filter_map(|c| show.cells.get(&c).map(|(d, _)| *d))
+                            .map(|d| self.stamp_of(t, l, d))
+                            .max();
+                        ranked.push((!show.stuck, !now, latest, self.id_of(l), l));
+                    }
+                    ranked.sort();
+                    losers.extend(ranked.iter().skip(1).map(|r| (r.4, u)));
+                }
+            }
+            if losers.is_empty() {
+                return Ok(());
+            }
+            for (l, u) in losers {
+                self.fall_back(plan, t, l, &table, uniques[u])?;
+            }
+        }
+    }
+
+    fn stamp_of(&self, t: u32, l: LocalDot, dot: LocalDot) -> (crate::id::Stamp, LocalDot) {
+        let stamp = self
+            .births
+            .iter()
+            .filter(|b| b.t == t && b.b == l)
+            .flat_map(|b| &b.rec.entries)
+            .find(|e| e.write.dot == dot)
+            .map_or_else(Default::default, |e| e.write.decides());
+        (stamp, dot)
+    }
+
+    fn fall_back(&mut self, plan: &mut RowPlan, t: u32, l: LocalDot, table: &Table, unique: &Unique) -> Result<(), Error> {
+        let Some(Plan::Show(show)) = plan.plans.get(&(t, l)) else { return Ok(()) };
+        let mut show = show.clone();
+        let whole = HeldRow { register: None, dot: None, reason: ConflictKind::Unique, waits: None };
+        let class = show.class.clone();
+        let members = self.members(&class)?;
+        let Some(old) = show.old.clone().filter(|_| !show.stuck) else {
+            // Not inserted; or it shows its old key already, and another one has that: then it can't stay as it is.
+            plan.plans.insert((t, l), Plan::Waits(vec![whole]));
+            self.touch_children(t, l)?;
+            self.touch_dead_parents(plan, &members)?;
+            return Ok(());
+        };
+        let mut places: Vec<usize> = unique.terms.iter().filter_map(|x| x.column).collect();
+        if unique.terms.iter().any(|x| x.column.is_none()) || unique.condition.is_some() {
+            places = (0..table.columns.len()).filter(|p| self.s.t(t).col_at[*p].is_some()).collect();
+        }
+        for p in places {
+            let Some(col) = self.s.t(t).col_at[p] else { continue };
+            if let Some((dot, _)) = show.cells.get(&col).cloned()
+                && show.new[p].as_ref() != Some(&old[p])
+            {
+                show.held.push(HeldRow { register: Some(Register::Column(col)), dot: Some(dot), reason: ConflictKind::Unique, waits: None });
+                show.new[p] = Some(old[p].clone());
+                if let Some((d, c)) = self.shown_write(&members, col) {
+                    if let (Cell::Row(b), Some((pt, _))) = (&c, self.s.t(t).refs.get(&col)) {
+                        self.keep_shown(plan, *pt, *b)?;
+                    }
+                    show.cells.insert(col, (d, c));
+                }
+            }
+        }
+        show.stuck = true;
+        plan.plans.insert((t, l), Plan::Show(show));
+        Ok(())
+    }
+
+    // ---- writing
+
+    /// Values that lose inside a class of several births are conflicts too.
+    pub fn class_losers(&mut self) -> Result<(), Error> {
+        let mut done = BTreeSet::new();
+        for (t, b) in self.touched.clone() {
+            let class = self.class(t, b)?;
+            if class.members.len() < 2 || !done.insert((t, class.leader)) {
+                continue;
+            }
+            let sources = self.sources(&class)?;
+            let members = self.members(&class)?;
+            let cols: BTreeSet<Col> = members.iter().flat_map(|&m| self.births[m].rec.columns()).collect();
+            for col in cols {
+                if self.policy(t, col).0 == crate::merge::Keeps::All {
+                    continue;
+                }
+                let Some((s, dot, top)) = self.class_cell(&sources, col)? else { continue };
+                let Some(winner) = self.births[s].rec.entries.iter().find(|e| e.write.dot == dot).map(|e| e.write.clone()) else {
+                    continue;
+                };
+                for &m in &members {
+                    self.read(m)?;
+                    let losers: Vec<(Write, Cell)> = self.births[m]
+                        .rec
+                        .siblings(col)
+                        .filter(|(_, f)| f.cell != top)
+                        .map(|(w, f)| (w.clone(), f.cell.clone()))
+                        .collect();
+                    let mb = self.births[m].b;
+                    for (w, cell) in losers {
+                        if self.same_row(t, col, &cell, &top)? {
+                            continue;
+                        }
+                        self.record_loss(t, mb, Register::Column(col), (&w, Some(&cell)), (&winner, Some(&top)), ConflictKind::InsertInsert)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Two references to births of one row show the same.
+    fn same_row(&mut self, t: u32, col: Col, a: &Cell, b: &Cell) -> Result<bool, Error> {
+        let (Cell::Row(x), Cell::Row(y)) = (a, b) else { return Ok(false) };
+        let Some((pt, _)) = self.reference(t, col) else { return Ok(false) };
+        Ok(self.leader(pt, *x)? == self.leader(pt, *y)?)
+    }
+
+    /// Writes the planned rows and what is known of them. Err(Ok(…)): this row can't be written as planned.
+    pub fn write_rows(&mut self, plan: RowPlan) -> Result<Result<(), Poisoned>, Error> {
+        let mut shows: Vec<(usize, Box<Show>)> = Vec::new();
+        let mut rest: Vec<(ClassId, Vec<HeldRow>)> = Vec::new();
+        let mut ids: Vec<ClassId> = plan.plans.keys().copied().collect();
+        ids.sort_by_key(|(t, l)| (self.s.t(*t).rank, *t, *l));
+        let mut plans = plan.plans;
+        for id in ids {
+            match plans.remove(&id) {
+                Some(Plan::Show(s)) => shows.push((self.s.t(id.0).rank, s)),
+                Some(Plan::Waits(held)) => rest.push((id, held)),
+                Some(Plan::Gone) => rest.push((id, Vec::new())),
+                Some(Plan::Underway) | None => {}
+            }
+        }
+        // Children first.
+        for ((t, l), held) in rest.into_iter().rev() {
+            self.take_away(t, l, held)?;
+        }
+        let mut writes = Vec::new();
+        for (rank, show) in shows {
+            writes.push((Reverse(show.old.is_some()), rank, show));
+        }
+        // Rows that trade unique values: out with all of them, then in again.
+        for (_, _, show) in &writes {
+            let anchors = self.anchors(&show.class)?;
+            for &a in anchors.iter().skip(1) {
+                self.remove_row(a)?;
+                self.note_left(a)?;
+                self.set_key(a, None);
+            }
+            if plan.swaps.contains(&(show.class.t, show.class.leader)) && show.old.is_some() && show.changes() {
+                self.remove_row(show.anchor)?;
+            }
+        }
+        for (_, _, show) in writes {
+            let out = plan.swaps.contains(&(show.class.t, show.class.leader)) && show.old.is_some() && show.changes();
+            if let Err(e) = self.write_row(&show, out) {
+                return match &e {
+                    Error::Sqlite { source } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+                        || source.sqlite_error_code() == Some(rusqlite::ErrorCode::TypeMismatch) =>
+                    {
+                        Ok(Err(Poisoned(show.class.t, show.class.leader)))
+                    }
+                    _ => Err(e),
+                };
+            }
+            self.settle_shown(*show)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn note_left(&mut self, i: usize) -> Result<(), Error> {
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        if let Some(id) = self.births[i].row_key.as_ref().and_then(LocalKey::id) {
+            self.births[i].rec.was = Some(id);
+            self.left(t, id, b)?;
+        }
+        Ok(())
+    }
+
+    /// The class has no row any more (or none yet).
+    fn take_away(&mut self, t: u32, l: LocalDot, held: Vec<HeldRow>) -> Result<(), Error> {
+        let class = self.class(t, l)?;
+        for a in self.anchors(&class)? {
+            self.remove_row(a)?;
+            self.note_left(a)?;
+            let b = self.births[a].b;
+            self.set_key(a, None);
+            if self.s.t(t).table.is_some() {
+                self.identity_now.insert((t, b), None);
+            }
+            self.counts.entry(t).or_default().deletes += 1;
+        }
+        for m in self.members(&class)? {
+            let lives = self.lives(m);
+            let birth = &mut self.births[m];
+            birth.standing = if lives { Standing::Waiting } else { Standing::Dead };
+            for e in &mut birth.rec.entries {
+                e.fields.iter_mut().for_each(|f| f.shown = false);
+            }
+            birth.dirty = true;
+            let mb = birth.b;
+            let list: Vec<HeldRow> =
+                held.iter().filter(|h| h.register.is_some() || mb == class.leader).cloned().collect();
+            self.hold(m, list);
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, m: usize, list: Vec<HeldRow>) {
+        let had = self.births[m].rec.held;
+        let birth = &mut self.births[m];
+        birth.rec.held = !list.is_empty();
+        birth.held = list.iter().filter_map(|h| h.register).collect();
+        let id = (birth.t, birth.b);
+        if had || !list.is_empty() {
+            self.held.insert(id, list);
+        }
+    }
+
+    fn remove_row(&mut self, a: usize) -> Result<(), Error> {
+        let t = self.births[a].t;
+        let (Some(key), Some(table)) = (self.births[a].row_key.clone(), self.s.t(t).table.clone()) else { return Ok(()) };
+        if key.is_content() {
+            let row = self.stored_row(a)?.unwrap_or_default();
+            let sql = format!("DELETE FROM main.{} WHERE {}", quote(&table.name), one_by_content(&table, 0));
+            self.c.prepare_cached(&sql)?.execute(params_from_iter(row))?;
+        } else {
+            let sql = format!("DELETE FROM main.{} WHERE {}", quote(&table.name), crate::transaction::locate(&table, 0));
+            self.c.prepare_cached(&sql)?.execute(params_from_iter(key.values().unwrap_or_default()))?;
+        }
+        Ok(())
+    }
+
+    fn write_row(&mut self, show: &Show, out: bool) -> Result<(), Error> {
+        let t = show.class.t;
+        let table = self.s.t(t).table.clone().expect("shown rows have a table");
+        let n = self.counts.entry(t).or_default();
+        let places: Vec<usize> = match &show.old {
+            Some(old) if !out => (0..old.len()).filter(|&p| show.new[p].as_ref().is_some_and(|v| *v != old[p])).collect(),
+            Some(_) => (0..table.columns.len()).collect(),
+            None => (0..table.columns.len()).filter(|&p| show.new[p].is_some()).collect(),
+        };
+        match &show.old {
+            Some(_) if places.is_empty() => return Ok(()),
+            Some(_) => n.updates += 1,
+            None => {
+                n.inserts += 1;
+                n.id_moves += u64::from(show.moved);
+            }
+        }
+        let row = show.row();
+        if show.old.is_some() && !out {
+            let set: Vec<String> =
+                places.iter().enumerate().map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1)).collect();
+            let key = self.births[show.anchor].row_key.clone().expect("it has a row");
+            let mut values: Vec<Value> = places.iter().map(|&p| row[p].clone()).collect();
+            let locate = if key.is_content() {
+                values.extend(show.old.clone().unwrap_or_default());
+                one_by_content(&table, places.len())
+            } else {
+                values.extend(key.values().unwrap_or_default());
+                crate::transaction::locate(&table, places.len())
+            };
+            let sql = format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set.join(", "));
+            self.c.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+        } else {
+            let names: Vec<String> = places.iter().map(|&p| quote(&table.columns[p].name)).collect();
+            let marks: Vec<String> = (1..=places.len()).map(|i| format!("?{i}")).collect();
+            let sql = if places.is_empty() {
+                format!("INSERT OR ABORT INTO main.{} DEFAULT VALUES", quote(&table.name))
+            } else {
+                format!("INSERT OR ABORT INTO main.{} ({}) VALUES ({})", quote(&table.name), names.join(", "), marks.join(", "))
+            };
+            self.c.prepare_cached(&sql)?.execute(params_from_iter(places.iter().map(|&p| &row[p])))?;
+        }
+        Ok(())
+    }
+
+    /// Notes what the row shows now.
+    fn settle_shown(&mut self, show: Show) -> Result<(), Error> {
+        let t = show.class.t;
+        let table = self.s.t(t).table.clone().expect("shown rows have a table");
+        let mut row = show.row();
+        if show.old.is_none() && show.new.iter().any(Option::is_none) {
+            // The application's defaults filled the rest.
+            let key = LocalKey::of_row(&table, &row);
+            row = self.row(t, &key)?.unwrap_or(row);
+        }
+        let key = LocalKey::of_row(&table, &row);
+        self.used(t, &key)?;
+        if key.is_content() {
+            self.rows_now.insert((t, self.births[show.anchor].b), row.clone());
+        }
+        self.births[show.anchor].row_key = Some(key.clone());
+        self.set_key(show.anchor, Some(key));
+        self.births[show.anchor].rec.was = None;
+        let b = self.births[show.anchor].b;
+        self.index_row(t, b, &table, Some(&row));
+        for m in self.members(&show.class)? {
+            let lives = self.lives(m);
+            let birth = &mut self.births[m];
+            for e in &mut birth.rec.entries {
+                let dot = e.write.dot;
+                for f in &mut e.fields {
+                    f.shown = show.cells.get(&f.col).is_some_and(|(d, c)| *d == dot || *c == f.cell && !matches!(c, Cell::Unread));
+                }
+            }
+            birth.standing = if lives || show.dead { Standing::Shown } else { Standing::Dead };
+            birth.dirty = true;
+            let mb = birth.b;
+            let list = show.held.iter().filter(|h| h.register.is_some() || mb == show.class.leader).cloned().collect();
+            self.hold(m, list);
+        }
+        Ok(())
+    }
+}
+
+impl Show {
+    /// The row as it is to be, with what it keeps where nothing is said.
+    fn row(&self) -> Vec<Value> {
+        self.new
+            .iter()
+            .enumerate()
+            .map(|(p, v)| v.clone().or_else(|| self.old.as_ref().map(|o| o[p].clone())).unwrap_or_default())
+            .collect()
+    }
+
+    fn changes(&self) -> bool {
+        self.old.as_ref().is_none_or(|old| self.new.iter().zip(old).any(|(n, o)| n.as_ref().is_some_and(|n| n != o)))
+    }
+}
+
+/// Every column is exactly this; parameters count on from `by`.
+fn content_condition(table: &Table, by: usize) -> String {
+    let each: Vec<String> = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, c)| {
+            let (name, i) = (quote(&c.name), by + i + 1);
+            format!("{name} IS ?{i} COLLATE BINARY AND typeof({name}) = typeof(?{i})")
+        })
+        .collect();
+    each.join(" AND ")
+}
+
+fn one_by_content(table: &Table, by: usize) -> String {
+    let free = ["rowid", "_rowid_", "oid"]
+        .into_iter()
+        .find(|n| table.column(n).is_none() && !table.generated.iter().any(|g| g.eq_ignore_ascii_case(n)))
+        .unwrap_or("rowid");
+    format!("{free} = (SELECT {free} FROM main.{} WHERE {} LIMIT 1)", quote(&table.name), content_condition(table, by))
+}
+
+/// Is there a row with exactly this content?
+pub fn content_is_there(c: &Connection, table: &Table, row: &[Value]) -> Result<bool, Error> {
+    let sql = format!("SELECT 1 FROM main.{} WHERE {} LIMIT 1", quote(&table.name), content_condition(table, 0));
+    Ok(c.prepare_cached(&sql)?.query_row(params_from_iter(row), |_| Ok(())).optional()?.is_some())
+}
+
+/// Keys of the rows whose columns have these values, as the table compares them. NULL finds NULL only in a table without a key.
+pub fn keys_with(c: &Connection, table: &Table, places: &[usize], values: &[Value]) -> Result<Vec<LocalKey>, Error> {
+    let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
+    let condition = if table.key == Key::Content {
+        content_condition(table, 0)
+    } else {
+        let each: Vec<String> =
+            places.iter().enumerate().map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1)).collect();
+        each.join(" AND ")
+    };
+    let sql = format!("SELECT {list} FROM main.{} WHERE {condition}", quote(&table.name));
+    let n = table.columns.len();
+    let mut q = c.prepare_cached(&sql)?;
+    let rows = q.query_map(params_from_iter(values), |r| {
+        let row: Vec<Value> = (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect::<rusqlite::Result<_>>()?;
+        Ok(LocalKey::of_row(table, &row))
+    })?;
+    let mut keys: Vec<LocalKey> = rows.collect::<Result<_, _>>()?;
+    keys.dedup();
+    Ok(keys)
+}
+
+/// A row's terms under a unique key.
+struct Terms {
+    values: Vec<Value>,
+    /// Equal for rows that clash.
+    key: Vec<u8>,
+}
+
+/// None: the key does not apply to this row (NULL, or its condition).
+fn unique_terms(c: &Connection, table: &Table, unique: &Unique, row: &[Value]) -> Result<Option<Terms>, Error> {
+    let plain = unique.plain_columns();
+    let values: Vec<Value> = match &plain {
+        Some(places) => places.iter().map(|&p| row[p].clone()).collect(),
+        None => {
+            let from: Vec<String> =
+                table.columns.iter().enumerate().map(|(i, c)| format!("?{} AS {}", i + 1, quote(&c.name))).collect();
+            let terms: Vec<&str> = unique.terms.iter().map(|t| t.sql.as_str()).collect();
+            let condition = unique.condition.as_deref().unwrap_or("1");
+            let sql = format!("SELECT {} FROM (SELECT {}) WHERE {condition}", terms.join(", "), from.join(", "));
+            let n = terms.len();
+            let found: Option<Vec<Value>> = c
+                .prepare_cached(&sql)?
+                .query_row(params_from_iter(row), |r| (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect())
+                .optional()?;
+            match found {
+                Some(v) => v,
+                None => return Ok(None),
+            }
+        }
+    };
+    if values.iter().any(Value::is_null) {
+        return Ok(None);
+    }
+    let mut key = Vec::new();
+    for (v, t) in values.iter().zip(&unique.terms) {
+        crate::identity::normal(v, &t.collation, &mut key);
+    }
+    Ok(Some(Terms { values, key }))
+}
+
+/// Keys of the rows in the table that have these terms.
+fn rows_with_terms(c: &Connection, table: &Table, unique: &Unique, values: &[Value]) -> Result<Vec<LocalKey>, Error> {
+    let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
+    let mut conditions: Vec<String> = unique
+        .terms
+        .iter()
+        .enumerate()
+        .map(|(i, t)| format!("{} = ?{} COLLATE {}", t.sql, i + 1, quote(&t.collation)))
+        .collect();
+    conditions.extend(unique.condition.iter().map(|w| format!("({w})")));
+    let sql = format!("SELECT {list} FROM main.{} WHERE {}", quote(&table.name), conditions.join(" AND "));
+    let n = table.columns.len();
+    let mut q = c.prepare_cached(&sql)?;
+    let rows = q.query_map(params_from_iter(values), |r| {
+        let row: Vec<Value> = (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect::<rusqlite::Result<_>>()?;
+        Ok(LocalKey::of_row(table, &row))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,299 @@
+//! The other databases of this node, to which this one refers: read in this transaction, never written.
+//!
+//! Always true here: births of another file are named by this file's own replica numbers; a sibling that is not there
+//! or not attached resolves nothing, and what refers to it waits.
+use crate::catalog::{Catalog, Key, Table, quote};
+use crate::error::Error;
+use crate::id::ReplicaId;
+use crate::key::LocalKey;
+use crate::record::{LocalDot, Record};
+use crate::transaction::Txn;
+use crate::value::Value;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Another database of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sibling {
+    /// Its logical name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+/// Those of them that are attached, on one connection.
+#[derive(Debug, Default)]
+pub struct Siblings {
+    list: Vec<Attached>,
+}
+
+#[derive(Debug)]
+struct Attached {
+    name: String,
+    /// The schema name on the connection.
+    schema: String,
+    catalog: Catalog,
+}
+
+/// How a row of another file stands there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Foreign {
+    /// Shown; the value that a reference has here.
+    Here(Value),
+    /// Known there, but not shown yet.
+    Waiting,
+    /// Deleted there.
+    Dead,
+    /// Not known there.
+    Unknown,
+    /// The file or table is not on this node: nothing will come.
+    Nowhere,
+}
+
+impl Siblings {
+    pub fn attach(c: &Connection, list: &[Sibling], own: &str, wanted: &[String]) -> Result<Siblings, Error> {
+        let mut out = Siblings::default();
+        for s in list.iter().filter(|s| s.name != own && wanted.contains(&s.name)) {
+            let other = crate::guest::open(&s.path)?;
+            if !crate::store::is_attached(&other)? {
+                continue;
+            }
+            let config = crate::database::stored_config(&other)?;
+            let catalog = crate::catalog::read(&other, &s.name, &config)?;
+            drop(other);
+            let schema = format!("lockstep_{}", out.list.len());
+            c.execute(&format!("ATTACH ?1 AS {schema}"), [s.path.to_string_lossy()])?;
+            out.list.push(Attached { name: s.name.clone(), schema, catalog });
+        }
+        Ok(out)
+    }
+
+    fn get(&self, name: &str) -> Option<&Attached> {
+        self.list.iter().find(|s| s.name == name)
+    }
+}
+
+/// What a transaction knows of one foreign table.
+#[derive(Clone, Debug)]
+pub struct ForeignTable {
+    schema: String,
+    n: u32,
+    table: Table,
+    /// Their replica numbers to ours, and back.
+    ours: Vec<u32>,
+    theirs: HashMap<u32, u32>,
+}
+
+impl Txn<'_> {
+    fn foreign(&mut self, t: u32) -> Result<Option<std::rc::Rc<ForeignTable>>, Error> {
+        if let Some(f) = self.foreign_tables.get(&t) {
+            return Ok(f.clone());
+        }
+        let (database, name) = (self.s.t(t).database.clone().unwrap_or_default(), self.s.t(t).name.clone());
+        let found = match self.siblings.get(&database) {
+            Some(a) => {
+                let table = a.catalog.tables.iter().find(|x| x.name.eq_ignore_ascii_case(&name)).cloned();
+                let n: Option<u32> = self
+                    .c
+                    .query_row(
+                        &format!("SELECT n FROM {}._lockstep_table WHERE database IS NULL AND synced AND name = ?1", a.schema),
+                        [table.as_ref().map_or(&name, |t| &t.name)],
+                        |r| r.get(0),
+                    )
+                    .optional()?;
+                match (table, n) {
+                    (Some(table), Some(n)) => {
+                        let schema = a.schema.clone();
+                        let ids: Vec<Vec<u8>> = self
+                            .c
+                            .prepare(&format!("SELECT id FROM {schema}._lockstep_replica ORDER BY n"))?
+                            .query_map([], |r| r.get(0))?
+                            .collect::<Result<_, _>>()?;
+                        let mut ours = vec![0];
+                        let mut theirs = HashMap::new();
+                        for (k, id) in ids.into_iter().enumerate() {
+                            let id: [u8; 16] = id.try_into().map_err(|_| crate::store::damaged("replica id"))?;
+                            let no = self.s.replica_no(ReplicaId(id));
+                            ours.push(no);
+                            theirs.insert(no, k as u32 + 1);
+                        }
+                        Some(std::rc::Rc::new(ForeignTable { schema, n, table, ours, theirs }))
+                    }
+                    _ => None,
+                }
+            }
+            None => None,
+        };
+        self.foreign_tables.insert(t, found.clone());
+        Ok(found)
+    }
+
+    fn theirs(f: &ForeignTable, b: LocalDot) -> Option<LocalDot> {
+        f.theirs.get(&b.replica()).map(|r| LocalDot::new(*r, b.seq()))
+    }
+
+    fn ours(f: &ForeignTable, b: i64) -> LocalDot {
+        let b = LocalDot(b);
+        LocalDot::new(f.ours[b.replica() as usize], b.seq())
+    }
+
+    /// The leader of a class in another file; the birth itself where nothing is known.
+    pub fn foreign_leader(&mut self, t: u32, b: LocalDot) -> Result<LocalDot, Error> {
+        let Some(f) = self.foreign(t)? else { return Ok(b) };
+        let Some(x) = Self::theirs(&f, b) else { return Ok(b) };
+        let leader: Option<i64> = self
+            .c
+            .prepare_cached(&format!("SELECT leader FROM {}._lockstep_class WHERE t = ?1 AND b = ?2", f.schema))?
+            .query_row(params![f.n, x.0], |r| r.get(0))
+            .optional()?;
+        Ok(leader.map_or(b, |l| Self::ours(&f, l)))
+    }
+
+    /// How a row of another file stands, and the value by which a reference names it here.
+    pub fn foreign_row(&mut self, t: u32, b: LocalDot, target: &str) -> Result<Foreign, Error> {
+        let Some(f) = self.foreign(t)? else { return Ok(Foreign::Nowhere) };
+        let Some(x) = Self::theirs(&f, b) else { return Ok(Foreign::Unknown) };
+        let anchor: Option<Option<i64>> = self
+            .c
+            .prepare_cached(&format!("SELECT anchor FROM {}._lockstep_class WHERE t = ?1 AND b = ?2", f.schema))?
+            .query_row(params![f.n, x.0], |r| r.get(0))
+            .optional()?;
+        let at = anchor.flatten().unwrap_or(x.0);
+        let row: Option<(Option<LocalKey>, Vec<u8>)> = self
+            .c
+            .prepare_cached(&format!("SELECT k, rec FROM {}._lockstep_row_{} WHERE b = ?1", f.schema, f.n))?
+            .query_row([at], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        let Some((key, rec)) = row else { return Ok(Foreign::Unknown) };
+        let Some(key) = key else {
+            let rec = Record::decode(&rec).ok_or_else(|| crate::store::damaged("a record of a sibling"))?;
+            let dead = rec.accounts[2] > 0 && rec.accounts[3] == 0;
+            return Ok(if dead { Foreign::Dead } else { Foreign::Waiting });
+        };
+        Ok(match self.target_value(&f, &key, target)? {
+            Some(v) => Foreign::Here(v),
+            None => Foreign::Waiting,
+        })
+    }
+
+    fn target_value(&self, f: &ForeignTable, key: &LocalKey, target: &str) -> Result<Option<Value>, Error> {
+        let Some(p) = f.table.column(target) else { return Ok(None) };
+        if let (Key::Id { column, .. }, Some(id)) = (&f.table.key, key.id())
+            && *column == p
+        {
+            return Ok(Some(Value::Integer(id)));
+        }
+        let (Some(values), Some(places)) = (key.values(), key_places(&f.table)) else { return Ok(None) };
+        let locate: Vec<String> =
+            places.iter().enumerate().map(|(i, &k)| format!("{} = ?{}", quote(&f.table.columns[k].name), i + 1)).collect();
+        let sql = format!(
+            "SELECT {} FROM {}.{} WHERE {}",
+            quote(&f.table.columns[p].name),
+            f.schema,
+            quote(&f.table.name),
+            locate.join(" AND ")
+        );
+        Ok(self
+            .c
+            .prepare_cached(&sql)?
+            .query_row(rusqlite::params_from_iter(values), |r| Ok(Value::from(r.get_ref(0)?)))
+            .optional()?)
+    }
+
+    /// The birth of the row of another file that a value names: the smallest living birth of its class.
+    pub fn foreign_birth(&mut self, t: u32, target: &str, value: &Value) -> Result<Option<LocalDot>, Error> {
+        let Some(f) = self.foreign(t)? else { return Ok(None) };
+        let Some(key) = key_by_target(self.c, &f.schema, &f.table, target, value)? else { return Ok(None) };
+        let b: Option<i64> = self
+            .c
+            .prepare_cached(&format!("SELECT b FROM {}._lockstep_row_{} WHERE k = ?1", f.schema, f.n))?
+            .query_row([key], |r| r.get(0))
+            .optional()?;
+        let Some(b) = b else { return Ok(None) };
+        // The members of its class that live.
+        let members: Vec<(i64, Vec<u8>)> = self
+            .c
+            .prepare_cached(&format!(
+                "SELECT r.b, r.rec FROM {s}._lockstep_class AS c JOIN {s}._lockstep_class AS o ON o.t = c.t AND o.leader = c.leader
+                 JOIN {s}._lockstep_row_{n} AS r ON r.b = o.b WHERE c.t = ?1 AND c.b = ?2",
+                s = f.schema,
+                n = f.n
+            ))?
+            .query_map(params![f.n, b], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut best = None;
+        for (m, rec) in members {
+            let rec = Record::decode(&rec).ok_or_else(|| crate::store::damaged("a record of a sibling"))?;
+            let d = Self::ours(&f, m);
+            // A birth of a shown class that is not counted as deleted lives.
+            if rec.accounts[2] == 0 && rec.complete() && best.is_none_or(|o| self.id_of(d) < self.id_of(o)) {
+                best = Some(d);
+            }
+        }
+        Ok(Some(best.unwrap_or_else(|| Self::ours(&f, b))))
+    }
+}
+
+impl Txn<'_> {
+    /// Rows of other files that got another key since this file last looked: what refers to them is planned anew.
+    pub fn follow_siblings(&mut self) -> Result<(), Error> {
+        let siblings = self.siblings;
+        for a in &siblings.list {
+            let seen: i64 = self
+                .c
+                .prepare_cached("SELECT n FROM _lockstep_followed WHERE database = ?1")?
+                .query_row([&a.name], |r| r.get(0))
+                .optional()?
+                .unwrap_or(0);
+            let moved: Vec<(i64, u32, i64)> = self
+                .c
+                .prepare_cached(&format!("SELECT n, t, b FROM {}._lockstep_moved WHERE n > ?1 ORDER BY n", a.schema))?
+                .query_map([seen], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            let Some(newest) = moved.last().map(|m| m.0) else { continue };
+            let foreign: Vec<u32> =
+                self.s.tables.iter().filter(|t| t.database.as_deref() == Some(&a.name)).map(|t| t.n).collect();
+            for pt in foreign {
+                let Some(f) = self.foreign(pt)? else { continue };
+                for (_, _, b) in moved.iter().filter(|(_, t, _)| *t == f.n) {
+                    let b = Self::ours(&f, *b);
+                    for (ct, c, _) in self.children(pt, b)? {
+                        self.touched.insert((ct, c));
+                    }
+                }
+            }
+            self.c
+                .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n) VALUES (?1, ?2)")?
+                .execute(params![a.name, newest])?;
+        }
+        Ok(())
+    }
+}
+
+fn key_places(table: &Table) -> Option<Vec<usize>> {
+    match &table.key {
+        Key::Id { column, .. } => Some(vec![*column]),
+        Key::Columns(places) => Some(places.clone()),
+        Key::Content => None,
+    }
+}
+
+/// The key of the row whose `target` column has this value.
+pub fn key_by_target(c: &Connection, schema: &str, table: &Table, target: &str, value: &Value) -> Result<Option<LocalKey>, Error> {
+    let Some(p) = table.column(target) else { return Ok(None) };
+    if let Key::Id { column, .. } = table.key
+        && column == p
+        && let Some(id) = value.as_integer()
+    {
+        return Ok(Some(LocalKey::Id(id)));
+    }
+    let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
+    let sql = format!("SELECT {list} FROM {schema}.{} WHERE {} = ?1 LIMIT 1", quote(&table.name), quote(&table.columns[p].name));
+    let n = table.columns.len();
+    let row: Option<Vec<Value>> = c
+        .prepare_cached(&sql)?
+        .query_row([value], |r| (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect())
+        .optional()?;
+    Ok(row.map(|r| LocalKey::of_row(table, &r)))
+}

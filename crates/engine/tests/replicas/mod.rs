@@ -1,0 +1,201 @@
+//! Replicas in a temporary folder, an application that writes them, and an exchange without a network.
+#![allow(dead_code)]
+use lockstep_engine::change::Batch;
+use lockstep_engine::config::DatabaseConfig;
+use lockstep_engine::database::{AttachOptions, Sibling, attach};
+use lockstep_engine::id::Millis;
+use lockstep_engine::value::Value;
+use lockstep_engine::{Database, Error, Limit};
+use rusqlite::Connection;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+/// One database file on one node.
+pub struct Replica {
+    pub name: String,
+    pub database: String,
+    pub path: PathBuf,
+    pub siblings: Vec<Sibling>,
+    /// The application's own connection.
+    pub app: Connection,
+}
+
+thread_local! {
+    /// Virtual time.
+    pub static NOW: Cell<i64> = const { Cell::new(1_900_000_000_000) };
+}
+
+pub fn now() -> Millis {
+    NOW.with(|n| {
+        n.set(n.get() + 1);
+        Millis(n.get())
+    })
+}
+
+pub fn config(toml: &str) -> DatabaseConfig {
+    toml::from_str(toml).expect("the test's configuration")
+}
+
+impl Replica {
+    pub fn new(dir: &Path, name: &str, schema: &str) -> Replica {
+        Replica::named(dir, name, "main", schema)
+    }
+
+    pub fn named(dir: &Path, name: &str, database: &str, schema: &str) -> Replica {
+        let path = dir.join(format!("{name}-{database}.db"));
+        let app = Connection::open(&path).unwrap();
+        app.execute_batch("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;").unwrap();
+        app.execute_batch(schema).unwrap();
+        Replica { name: name.into(), database: database.into(), path, siblings: Vec::new(), app }
+    }
+
+    pub fn attach(self, toml: &str) -> Replica {
+        let seed = self.name.bytes().chain(self.database.bytes()).fold(7u64, |a, b| a.wrapping_mul(31).wrapping_add(u64::from(b)));
+        let mut state = seed | 1;
+        let mut entropy = |b: &mut [u8]| {
+            for x in b {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                *x = state as u8;
+            }
+        };
+        attach(
+            &self.path,
+            &self.database,
+            &config(toml),
+            &self.siblings,
+            &AttachOptions::default(),
+            now(),
+            &mut entropy,
+            &mut |_, _| {},
+        )
+        .unwrap();
+        self
+    }
+
+    pub fn open(&self) -> Database {
+        Database::open(&self.path, &self.siblings).unwrap()
+    }
+
+    pub fn sql(&self, sql: &str) -> &Replica {
+        now();
+        self.app.execute_batch(sql).unwrap_or_else(|e| panic!("{}: {sql}: {e}", self.name));
+        self
+    }
+
+    /// Rows as text, one a line.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        let mut q = self.app.prepare(sql).unwrap();
+        let n = q.column_count();
+        let rows = q
+            .query_map([], |r| {
+                let cells: Vec<String> = (0..n)
+                    .map(|i| {
+                        Ok(match Value::from(r.get_ref(i)?) {
+                            Value::Null => "-".into(),
+                            Value::Integer(i) => i.to_string(),
+                            Value::Real(f) => format!("{f:?}"),
+                            Value::Text(b) => String::from_utf8_lossy(&b).into_owned(),
+                            Value::Blob(b) => format!("x{b:02x?}"),
+                        })
+                    })
+                    .collect::<rusqlite::Result<_>>()?;
+                Ok(cells.join(" "))
+            })
+            .unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    pub fn harvest(&self) {
+        self.open().harvest(now()).unwrap();
+    }
+
+    /// Everything is where it should be.
+    pub fn sound(&self) {
+        let v = self.open().verify(now()).unwrap();
+        assert!(v.well(), "{}: {v:#?}", self.name);
+        let ok: String = self.app.query_row("PRAGMA integrity_check", [], |r| r.get(0)).unwrap();
+        assert_eq!(ok, "ok");
+    }
+}
+
+/// `to` gets what `from` has, in batches of at most `items`. True: something came.
+pub fn pull_by(to: &Replica, from: &Replica, items: usize) -> bool {
+    let mut any = false;
+    loop {
+        let have = to.open().vectors().unwrap();
+        let batch: Batch = from.open().extract(&have, Limit { items, bytes: 1 << 20 }, now()).unwrap();
+        any |= !batch.items.is_empty() || !batch.end.is_empty();
+        match to.open().apply(&batch, now()) {
+            Ok(_) => {}
+            Err(Error::StartNotReached { .. }) => continue,
+            Err(e) => panic!("{} <- {}: {e}", to.name, from.name),
+        }
+        if batch.last {
+            return any;
+        }
+    }
+}
+
+pub fn pull(to: &Replica, from: &Replica) -> bool {
+    pull_by(to, from, 1000)
+}
+
+/// Both ways until neither has news.
+pub fn sync(a: &Replica, b: &Replica) {
+    for _ in 0..8 {
+        let x = pull(a, b);
+        let y = pull(b, a);
+        if !x && !y {
+            return;
+        }
+    }
+    panic!("{} and {} don't come to rest", a.name, b.name);
+}
+
+/// All with all, until none has news; then all digests are the same.
+pub fn settle(all: &[&Replica]) {
+    for _ in 0..8 {
+        let mut any = false;
+        for a in all {
+            for b in all {
+                if a.name != b.name {
+                    any |= pull(a, b);
+                }
+            }
+        }
+        if !any {
+            same_digests(all);
+            for r in all {
+                r.sound();
+            }
+            return;
+        }
+    }
+    panic!("no rest");
+}
+
+pub fn same_digests(all: &[&Replica]) {
+    let key = all.iter().map(|r| r.open().summary().unwrap().digest_key).min().unwrap();
+    let digests: Vec<Vec<(String, u64, u128)>> = all
+        .iter()
+        .map(|r| {
+            let mut db = r.open();
+            db.adopt_digest_key(key, now()).unwrap();
+            let mut list: Vec<_> = db
+                .summary()
+                .unwrap()
+                .tables
+                .into_iter()
+                .filter(|t| !t.vector.is_empty())
+                .map(|t| (t.name, t.rows, t.digest))
+                .collect();
+            list.sort();
+            list
+        })
+        .collect();
+    for (d, r) in digests.iter().zip(all) {
+        assert_eq!(d, &digests[0], "digests of {} and {}", all[0].name, r.name);
+    }
+}
