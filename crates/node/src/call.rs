@@ -5,8 +5,9 @@
 use crate::identity::{Identity, NodeId};
 use crate::status::Problem;
 use crate::tls;
+use lockstep_wire::Limits;
+use lockstep_wire::message::{Message, Refusal};
 use reqwest::{Client, Response};
-use serde::Deserialize;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -118,17 +119,13 @@ impl Error {
     }
 }
 
-/// An error as it travels.
-#[derive(Deserialize)]
-struct Said {
-    error: Problem,
-}
-
 /// A way to one peer.
 #[derive(Debug)]
 pub struct Link {
     client: Client,
     address: String,
+    /// Where this node can be called, for the peer to remember.
+    told: Option<String>,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -152,7 +149,19 @@ impl Link {
             .tcp_nodelay(true)
             .build()
             .map_err(|e| setup(&e))?;
-        Ok(Link { client, address: address.to_owned(), sent: AtomicU64::new(0), received: AtomicU64::new(0) })
+        Ok(Link {
+            client,
+            address: address.to_owned(),
+            told: None,
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        })
+    }
+
+    /// Tells the peer with each call where this node can be called.
+    #[must_use]
+    pub fn telling(self, address: Option<String>) -> Link {
+        Link { told: address, ..self }
     }
 
     /// Where it leads.
@@ -168,7 +177,10 @@ impl Link {
     /// One request and its whole answer of at most `limit` bytes, within `within`.
     pub async fn post(&self, path: &str, body: Vec<u8>, limit: usize, within: Duration) -> Result<Vec<u8>, Error> {
         self.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
-        let request = self.client.post(format!("https://{}{path}", self.address)).body(body);
+        let mut request = self.client.post(format!("https://{}{path}", self.address)).body(body);
+        if let Some(told) = &self.told {
+            request = request.header(crate::routes::ADDRESS, told);
+        }
         // The stall bound must not cut a request that is held on purpose.
         let call = async {
             let response = request.timeout(within).send().await.map_err(|e| self.failure(&e))?;
@@ -217,11 +229,11 @@ impl Link {
 }
 
 fn said(status: u16, body: &[u8]) -> Problem {
-    match serde_json::from_slice::<Said>(body) {
-        Ok(Said { error }) => Problem {
-            code: plain(&error.code, 64),
-            message: plain(&error.message, 400),
-            hint: error.hint.map(|h| plain(&h, 400)),
+    match Refusal::from_json(body, &Limits::default()) {
+        Ok(said) => Problem {
+            code: plain(&said.code, 64),
+            message: plain(&said.message, 400),
+            hint: Some(plain(&said.hint, 400)).filter(|h| !h.is_empty()),
         },
         Err(_) => Problem {
             code: format!("http_{status}"),

@@ -54,6 +54,12 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The peer comes by itself.
+    #[error("{peer} can't be called: it has told no address")]
+    NoAddress {
+        /// What this node calls it.
+        peer: String,
+    },
     /// This process is about to end.
     #[error("this node is about to end")]
     Ending,
@@ -74,6 +80,7 @@ impl Error {
             Error::Message(e) => e.code(),
             Error::Random { .. } => "no_random",
             Error::Listen { .. } => "listen",
+            Error::NoAddress { .. } => "no_address",
             Error::Ending => "ending",
         }
     }
@@ -89,6 +96,10 @@ impl Error {
             Error::Pair(e) => e.hint().map(str::to_owned),
             Error::Invite(e) => Some(e.hint().to_owned()),
             Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
+            Error::NoAddress { .. } => Some(
+                "it syncs with this node by itself; run `lockstep sync` there, or give its agent --advertise"
+                    .to_owned(),
+            ),
             Error::Message(_) => Some("use the same version of Lockstep on both nodes".to_owned()),
             Error::Tls { .. } | Error::Random { .. } | Error::Ending => None,
         }
@@ -109,6 +120,7 @@ impl Error {
             | Error::Call(_)
             | Error::Invite(_)
             | Error::Random { .. }
+            | Error::NoAddress { .. }
             | Error::Listen { .. } => 500,
         };
         let told = match status {

@@ -3,9 +3,11 @@
 //! It knows the terminal no more than the desktop: `lockstep` and the console are two faces of [`Node`], and what one
 //! of them can do the other can. It reads the application's rows only through the engine, and never writes their
 //! values into a log, an error or its own state.
+mod access;
 pub mod call;
 pub mod engine;
 mod error;
+mod heads;
 pub mod home;
 pub mod identity;
 pub mod invite;
@@ -15,12 +17,15 @@ pub mod pair;
 pub mod platform;
 mod routes;
 pub mod server;
+pub mod session;
+mod shelf;
 pub mod state;
 pub mod status;
 pub mod tls;
 
 pub use error::Error;
 pub use home::Home;
+pub use identity::NodeId;
 pub use node::{Clock, Node, system_clock};
 
 /// What the node's calls give.

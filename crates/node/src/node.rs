@@ -1,14 +1,18 @@
 //! One node: its home, key and state, and what can be asked of it.
-use crate::engine::{Balance, Database, Sibling};
+use crate::engine::{self, Balance, Database, Sibling, Summary};
+use crate::heads::Heads;
 use crate::home::{Home, Work};
 use crate::identity::{Identity, NodeId};
-use crate::state::{AgentPlace, AttachedDatabase, Peer, State};
+use crate::state::{AgentPlace, AttachedDatabase, Contact, Peer, State};
 use crate::status::{AgentStatus, DatabaseStatus, PeerStatus, Status};
 use crate::{Error, Result};
 use crate::{pair, platform};
 use jiff::Timestamp;
 use lockstep_engine::id::Millis;
-use std::sync::Arc;
+use lockstep_wire::message::{DatabaseHello, Hello, TableHello, TableState};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 /// Where a node gets the time from.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
@@ -24,6 +28,9 @@ pub struct Node {
     identity: Identity,
     state: State,
     clock: Clock,
+    heads: watch::Sender<Heads>,
+    /// One thread of this process at a time works on a database.
+    turns: Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
 
 impl std::fmt::Debug for Node {
@@ -46,7 +53,7 @@ impl Node {
         state.change_setting("name", name)?;
         // The key comes last: a home without one is no node, and `init` can be run again.
         identity.save(&home)?;
-        Ok(Node { home, identity, state, clock: system_clock() })
+        Ok(Node::of(home, identity, state))
     }
 
     /// Opens the node of a home.
@@ -54,7 +61,12 @@ impl Node {
         home.check()?;
         let identity = Identity::load(&home)?;
         let state = State::open(&home)?;
-        Ok(Node { home, identity, state, clock: system_clock() })
+        Ok(Node::of(home, identity, state))
+    }
+
+    fn of(home: Home, identity: Identity, state: State) -> Node {
+        let (heads, _) = watch::channel(Heads::default());
+        Node { home, identity, state, clock: system_clock(), heads, turns: Mutex::default() }
     }
 
     /// The same node by another clock.
@@ -164,6 +176,70 @@ impl Node {
     pub fn open_database(&self, attached: &AttachedDatabase) -> Result<Database> {
         Database::open(&attached.file, &self.siblings(&attached.name)?)
             .map_err(|source| Error::Engine { database: attached.name.clone(), source })
+    }
+
+    /// Works on a database, alone among the threads of this process, and remembers where it stands afterwards.
+    pub(crate) fn with_database<T>(
+        &self,
+        attached: &AttachedDatabase,
+        work: impl FnOnce(&mut Database) -> std::result::Result<T, engine::Error>,
+    ) -> Result<T> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(|e| e.into_inner());
+            turns.entry(attached.name.clone()).or_default().clone()
+        };
+        let _turn = turn.lock().unwrap_or_else(|e| e.into_inner());
+        let mut db = self.open_database(attached)?;
+        work(&mut db).map_err(|source| Error::Engine { database: attached.name.clone(), source })
+    }
+
+    /// Told whenever a database has moved.
+    pub(crate) fn heads(&self) -> watch::Receiver<Heads> {
+        self.heads.subscribe()
+    }
+
+    /// Remembers where a database stands.
+    pub(crate) fn stands(&self, database: &str, summary: &Summary) {
+        let vectors = summary.tables.iter().map(|t| (t.name.clone(), t.vector.clone())).collect();
+        self.heads.send_if_modified(|heads| heads.set(database, vectors));
+    }
+
+    /// Remembers what a peer's hello says.
+    pub(crate) fn greeted(&self, peer: NodeId, hello: &Hello, clock_offset: Option<i64>) -> Result<()> {
+        let now = self.now();
+        let faults: Vec<String> = hello
+            .databases
+            .iter()
+            .flat_map(|d| d.capture.iter().map(move |fault| format!("{}: {fault}", d.name)))
+            .collect();
+        let capture = if faults.is_empty() { "ok".to_owned() } else { faults.join("; ") };
+        let held = hello.databases.iter().map(|d| d.held).sum();
+        let clock_offset = clock_offset.or_else(|| hello.now_ms.0.checked_sub(now.0));
+        self.state.met(peer, &Contact { clock_offset, held, capture }, now)?;
+        for database in &hello.databases {
+            let states: Vec<TableState> = database
+                .tables
+                .iter()
+                .map(|t| TableState { name: t.name.clone(), vector: t.vector.clone(), rows: t.rows, digest: t.digest })
+                .collect();
+            self.state.told(peer, &database.name, &states, now)?;
+        }
+        Ok(())
+    }
+
+    /// Sees whether all that both share is equal, and remembers when it was.
+    pub(crate) fn compared(&self, peer: NodeId, mine: &[DatabaseHello], theirs: &[DatabaseHello]) -> Result<()> {
+        let equal = |mine: &DatabaseHello| {
+            let theirs = theirs.iter().find(|d| d.name == mine.name && d.digest_key == mine.digest_key);
+            theirs.is_some_and(|theirs| {
+                let state = |t: &TableHello| (t.name.clone(), t.vector.clone(), t.digest);
+                mine.tables.iter().map(state).eq(theirs.tables.iter().map(state))
+            })
+        };
+        if !mine.is_empty() && mine.len() == theirs.len() && mine.iter().all(equal) {
+            self.state.set_verified(peer, self.now())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn siblings(&self, name: &str) -> Result<Vec<Sibling>> {

@@ -2,24 +2,48 @@
 //!
 //! Always true here: what is not named here is answered with an empty 404. An error tells a peer its code and a
 //! sentence, and nothing about this computer: no file, no path, no row.
-use crate::message::{self, Message};
+use crate::access::Access;
+use crate::identity::NodeId;
+use crate::message::{self, Message as _};
 use crate::node::Node;
-use crate::server::{Caller, Gate, Standing, Stop};
-use crate::status::Problem;
+use crate::pair::good_address;
+use crate::server::{Caller, Gate, Standing, Stop, stopped};
+use crate::shelf::{Shelf, refusal};
 use crate::{Error, Result};
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use futures_util::StreamExt;
-use std::sync::Arc;
-use std::time::Duration;
+use lockstep_wire::message::{Digests, Hello, Message as _, Pull, Refusal as WireRefusal};
+use lockstep_wire::parts::{self, Cut, PartAck, PartRequest, Parts, is_part, read_part};
+use lockstep_wire::session::{Identity, Reply, Request, answer};
+use lockstep_wire::{Hex, Limits, decode_batch, encode_batch};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// The only path that is open to a node that is not paired.
 pub const JOIN: &str = "/v1/join";
+/// Who are you, and what do you have?
+pub const HELLO: &str = "/v1/hello";
+/// Send what I lack.
+pub const PULL: &str = "/v1/pull";
+/// Take this.
+pub const PUSH: &str = "/v1/push";
+/// Say the digests.
+pub const DIGESTS: &str = "/v1/digests";
+/// Send a further part of a large answer.
+pub const PART: &str = "/v1/part";
+/// Tell me when there is news.
+pub const WAIT: &str = "/v1/wait";
+
+/// The header in which a caller says where it can be called itself.
+pub const ADDRESS: &str = "lockstep-address";
 
 /// Small messages.
 const SMALL: usize = 64 << 10;
@@ -30,14 +54,72 @@ const STALL: Duration = Duration::from_secs(15);
 pub(crate) struct Served {
     pub(crate) node: Arc<Node>,
     gate: Arc<Gate>,
-    #[allow(dead_code)]
     pub(crate) stop: Stop,
+    desk: Arc<Desk>,
 }
 
+/// What is kept of the callers between two requests.
+#[derive(Default)]
+struct Desk {
+    peers: Mutex<HashMap<NodeId, Arc<Seat>>>,
+}
+
+/// What is kept of one caller.
+struct Seat {
+    /// Requests at a time.
+    requests: Arc<Semaphore>,
+    /// Requests held at a time.
+    waits: Arc<Semaphore>,
+    /// A large answer, for as long as its parts are asked for.
+    answer: Mutex<Option<(Instant, Arc<Vec<u8>>)>>,
+    /// A large batch, as far as it has come.
+    batch: Mutex<Option<(Instant, Parts)>>,
+}
+
+impl Desk {
+    fn seat(&self, peer: NodeId) -> Arc<Seat> {
+        let mut peers = lock(&self.peers);
+        let seat = || Seat {
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+            waits: Arc::new(Semaphore::new(WAITS)),
+            answer: Mutex::default(),
+            batch: Mutex::default(),
+        };
+        peers.entry(peer).or_insert_with(|| Arc::new(seat())).clone()
+    }
+
+    /// Lets go of what nobody has asked for in a while.
+    fn sweep(&self) {
+        for seat in lock(&self.peers).values() {
+            lock(&seat.answer).take_if(|(at, _)| at.elapsed() > KEPT);
+            lock(&seat.batch).take_if(|(at, _)| at.elapsed() > KEPT);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A peer needs one at a time; a second session may begin before the first one's connection is known to be lost.
+const REQUESTS: usize = 4;
+/// Likewise.
+const WAITS: usize = 2;
+/// How long parts of something large are kept.
+const KEPT: Duration = Duration::from_secs(120);
+/// How long a request is held at most. Shorter than what routers on the way forget a silent connection after.
+const HELD: Duration = Duration::from_secs(50);
+
 pub(crate) fn routes(node: Arc<Node>, gate: Arc<Gate>, stop: Stop) -> Router {
-    let served = Served { node, gate, stop };
+    let served = Served { node, gate, stop, desk: Arc::default() };
     Router::new()
         .route(JOIN, post(join))
+        .route(HELLO, post(hello))
+        .route(PULL, post(pull))
+        .route(PUSH, post(push))
+        .route(DIGESTS, post(digests))
+        .route(PART, post(part))
+        .route(WAIT, post(wait))
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
         .layer(from_fn_with_state(served.clone(), authorize))
@@ -52,12 +134,20 @@ async fn nothing() -> StatusCode {
 async fn authorize(
     State(served): State<Served>,
     Extension(Caller(id)): Extension<Caller>,
-    request: Request,
+    request: axum::extract::Request,
     next: Next,
 ) -> Response {
     let closed = || (StatusCode::NOT_FOUND, [(header::CONNECTION, "close")]).into_response();
     match served.gate.look(id) {
-        Standing::Peer => next.run(request).await,
+        Standing::Peer => {
+            served.desk.sweep();
+            let seat = served.desk.seat(id);
+            let places = if request.uri().path() == WAIT { &seat.waits } else { &seat.requests };
+            match places.clone().try_acquire_owned() {
+                Ok(_place) => next.run(request).await,
+                Err(_) => Refusal::Busy.into_response(),
+            }
+        }
         Standing::Invited if request.uri().path() == JOIN => {
             let mut response = next.run(request).await;
             response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
@@ -76,8 +166,14 @@ pub(crate) enum Refusal {
     TooLarge,
     /// The body came too slowly, or not whole.
     Slow,
+    /// There are too many requests of this caller at once.
+    Busy,
     /// The message is not one.
     Malformed(message::Error),
+    /// A message of a session is not one.
+    Wire(lockstep_wire::Error),
+    /// It was refused in the words of the protocol.
+    Said(WireRefusal),
     /// It was understood and refused, or failed.
     Failed(Error),
 }
@@ -94,15 +190,27 @@ impl From<message::Error> for Refusal {
     }
 }
 
+impl From<lockstep_wire::Error> for Refusal {
+    fn from(e: lockstep_wire::Error) -> Refusal {
+        Refusal::Wire(e)
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let problem = |code: &str, message: &str| Problem { code: code.into(), message: message.into(), hint: None };
-        let (status, problem) = match self {
-            Refusal::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, problem("message_too_large", "the message is too large"))
+        let (status, said) = match self {
+            Refusal::TooLarge => (413, refusal("message_too_large", "the message is too large", "")),
+            Refusal::Slow => (408, refusal("message_slow", "the message came too slowly", "")),
+            Refusal::Busy => (429, refusal("too_many_requests", "there are too many requests at once", "")),
+            Refusal::Malformed(e) => (400, refusal(e.code(), &e.to_string(), "")),
+            Refusal::Wire(e) => {
+                tracing::warn!(code = e.code(), error = %e, "a message was refused");
+                (400, WireRefusal::of(&e))
             }
-            Refusal::Slow => (StatusCode::REQUEST_TIMEOUT, problem("message_slow", "the message came too slowly")),
-            Refusal::Malformed(e) => (StatusCode::BAD_REQUEST, problem(e.code(), &e.to_string())),
+            Refusal::Said(said) => {
+                tracing::warn!(code = %said.code, "a request was refused");
+                (if said.code == WireRefusal::START_NOT_REACHED { 409 } else { 403 }, said)
+            }
             Refusal::Failed(e) => {
                 let (status, told) = e.told_to_peers();
                 if status >= 500 {
@@ -110,10 +218,11 @@ impl IntoResponse for Refusal {
                 } else {
                     tracing::warn!(code = e.code(), error = %e, "a peer's request was refused");
                 }
-                (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), told)
+                (status, refusal(&told.code, &told.message, told.hint.as_deref().unwrap_or("")))
             }
         };
-        (status, axum::Json(serde_json::json!({ "v": 1, "error": problem }))).into_response()
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/json")], said.to_json()).into_response()
     }
 }
 
@@ -147,18 +256,181 @@ pub(crate) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + 
     }
 }
 
-fn json(message: &impl Message) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], message.to_bytes()).into_response()
+fn json(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn join(
-    State(served): State<Served>,
-    Extension(Caller(id)): Extension<Caller>,
-    body: Body,
-) -> std::result::Result<Response, Refusal> {
+type Answer = std::result::Result<Response, Refusal>;
+
+async fn join(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
     let body = read(body, SMALL).await?;
     let request = message::Join::from_bytes(&body)?;
     let node = served.node.clone();
     let answer = blocking(move || node.answer_join(id, &request)).await?;
-    Ok(json(&answer))
+    Ok(json(answer.to_bytes()))
+}
+
+/// Answers one request of a session, from the caller's shares.
+async fn answered(served: &Served, caller: NodeId, request: Request) -> std::result::Result<Reply, Refusal> {
+    let node = served.node.clone();
+    let me = Identity { node: Hex(node.id().0), name: node.name()? };
+    let (reply, failure) = blocking(move || {
+        let mut shelf = Shelf::of(node.clone(), caller)?;
+        let reply = answer(&mut shelf, &me, request, node.now());
+        Ok((reply, shelf.take_failure()))
+    })
+    .await?;
+    match (reply, failure) {
+        (Reply::Refused(said), Some(e)) if said.code != WireRefusal::START_NOT_REACHED => Err(Refusal::Failed(e)),
+        (Reply::Refused(said), _) => Err(Refusal::Said(said)),
+        (reply, _) => Ok(reply),
+    }
+}
+
+async fn hello(
+    State(served): State<Served>,
+    Extension(Caller(id)): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let limits = Limits::default();
+    let hello = Hello::from_json(&read(body, limits.message).await?, &limits)?;
+    if hello.node.0 != id.0 {
+        return Err(Refusal::Said(refusal("wrong_name", "that is not the node that this connection belongs to", "")));
+    }
+    let address = headers.get(ADDRESS).and_then(|a| a.to_str().ok()).filter(|a| good_address(a)).map(str::to_owned);
+    let (node, heard) = (served.node.clone(), hello.clone());
+    blocking(move || {
+        if let Some(address) = address {
+            node.state().set_address(id, &address)?;
+        }
+        node.greeted(id, &heard, None)
+    })
+    .await?;
+    let last = !hello.harvest;
+    match answered(&served, id, Request::Hello(hello.clone())).await? {
+        Reply::Hello(mine) => {
+            if last {
+                let (node, mine) = (served.node.clone(), mine.databases.clone());
+                blocking(move || node.compared(id, &mine, &hello.databases)).await?;
+            }
+            Ok(json(mine.to_json()))
+        }
+        _ => Err(out_of_turn()),
+    }
+}
+
+async fn pull(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
+    let limits = Limits::default();
+    let ask = Pull::from_json(&read(body, limits.message).await?, &limits)?;
+    let Reply::Batch(batch) = answered(&served, id, Request::Pull(ask)).await? else { return Err(out_of_turn()) };
+    let packed = spawn(move || encode_batch(&batch, &limits)).await??.bytes;
+    let cut = Cut::new(&packed, &limits);
+    if cut.of() == 1 {
+        return Ok(binary(packed));
+    }
+    let first = cut.part(0).unwrap_or_default();
+    *lock(&served.desk.seat(id).answer) = Some((Instant::now(), Arc::new(packed)));
+    Ok(binary(first))
+}
+
+async fn part(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
+    let limits = Limits::default();
+    let ask = PartRequest::from_json(&read(body, SMALL).await?, &limits)?;
+    let seat = served.desk.seat(id);
+    let kept = lock(&seat.answer).as_mut().map(|(at, body)| {
+        *at = Instant::now();
+        body.clone()
+    });
+    let part = spawn(move || {
+        let body = kept?;
+        let cut = Cut::new(&body, &limits);
+        if cut.whole() == ask.whole { cut.part(ask.index) } else { None }
+    })
+    .await?;
+    part.map(binary).ok_or_else(|| Refusal::Said(refusal("part_gone", "that part is not kept any more", "")))
+}
+
+async fn push(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
+    let limits = Limits::default();
+    let mut body = read(body, limits.message + 1024).await?.to_vec();
+    if is_part(&body) {
+        let (head, bytes) = read_part(&body, &limits)?;
+        let seat = served.desk.seat(id);
+        let progress = {
+            let mut batch = lock(&seat.batch);
+            let (at, parts) = batch.get_or_insert_with(|| (Instant::now(), Parts::new()));
+            *at = Instant::now();
+            parts.add(&head, bytes, &limits)?
+        };
+        match progress {
+            parts::Progress::Next(next) => return Ok(json(PartAck { whole: head.whole, next }.to_json())),
+            parts::Progress::Whole(whole) => {
+                lock(&seat.batch).take();
+                body = whole;
+            }
+        }
+    }
+    let batch = spawn(move || decode_batch(&body, &limits)).await??;
+    let (node, database, end) = (served.node.clone(), batch.database.clone(), batch.end.clone());
+    let Reply::PushAck(ack) = answered(&served, id, Request::Push(Box::new(batch))).await? else {
+        return Err(out_of_turn());
+    };
+    // It has at least what it has sent.
+    blocking(move || Ok(node.state().acknowledge(id, &database, &end)?)).await?;
+    Ok(json(ack.to_json()))
+}
+
+async fn digests(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
+    let limits = Limits::default();
+    let ask = Digests::from_json(&read(body, limits.message).await?, &limits)?;
+    match answered(&served, id, Request::Digests(ask)).await? {
+        Reply::Digests(reply) => Ok(json(reply.to_json())),
+        _ => Err(out_of_turn()),
+    }
+}
+
+/// Held until there is something that the caller lacks, or for a while.
+async fn wait(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
+    let limits = Limits::default();
+    let ask = message::Wait::from_bytes(&read(body, limits.message).await?)?;
+    let access = Access::new(&served.node.state().shares(id).map_err(Error::from)?);
+    let mut stop = served.stop.clone();
+    let news = async {
+        let mut heads = served.node.heads();
+        loop {
+            let news = heads.borrow_and_update().lacking(&ask.has, &access);
+            // A peer may be retired while its request is held.
+            if served.gate.look(id) != Standing::Peer {
+                return None;
+            }
+            if news {
+                return Some(true);
+            }
+            if heads.changed().await.is_err() {
+                return Some(false);
+            }
+        }
+    };
+    let news = tokio::select! {
+        news = tokio::time::timeout(HELD, news) => news.unwrap_or(Some(false)),
+        () = stopped(&mut stop) => Some(false),
+    };
+    match news {
+        Some(news) => Ok(json(message::News { news }.to_bytes())),
+        None => Ok((StatusCode::NOT_FOUND, [(header::CONNECTION, "close")]).into_response()),
+    }
+}
+
+fn binary(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response()
+}
+
+fn out_of_turn() -> Refusal {
+    Refusal::Said(refusal("out_of_turn", "that was not to be asked", ""))
+}
+
+/// What takes a while and can't fail in the node's way.
+async fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    blocking(move || Ok(f())).await
 }

@@ -68,6 +68,7 @@ impl State {
     pub fn remove_database(&self, name: &str) -> Result<()> {
         self.change(|db| {
             db.execute("DELETE FROM acknowledged WHERE name = ?1", [name])?;
+            db.execute("DELETE FROM told WHERE name = ?1", [name])?;
             db.execute("DELETE FROM share WHERE name = ?1", [name])?;
             match db.execute("DELETE FROM attached WHERE name = ?1", [name])? {
                 0 => Err(Error::Unknown { what: "database", name: name.to_owned() }),

@@ -46,6 +46,18 @@ CREATE TABLE acknowledged(
   PRIMARY KEY(node, name, "table", replica)
 ) WITHOUT ROWID;
 
+-- Where a peer's tables stood when it last said so.
+CREATE TABLE told(
+  node BLOB NOT NULL REFERENCES peer(node),
+  name TEXT NOT NULL,
+  "table" TEXT NOT NULL,
+  vector TEXT NOT NULL,        -- JSON
+  digest BLOB NOT NULL,
+  rows INTEGER NOT NULL,
+  told_at INTEGER NOT NULL,
+  PRIMARY KEY(node, name, "table")
+) WITHOUT ROWID;
+
 CREATE TABLE invite(
   id INTEGER PRIMARY KEY,
   secret BLOB NOT NULL,

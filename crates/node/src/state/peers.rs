@@ -3,6 +3,8 @@ use super::{Error, Result, State};
 use crate::identity::NodeId;
 use crate::status::{Direction, Share};
 use lockstep_engine::id::{Millis, ReplicaId, Seq, Vectors};
+use lockstep_wire::Hex;
+use lockstep_wire::message::TableState;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A paired node.
@@ -123,6 +125,7 @@ impl State {
         self.change(|db| {
             db.execute("UPDATE peer SET retired_at = ?2 WHERE node = ?1", (&node.0[..], now.0))?;
             db.execute("DELETE FROM acknowledged WHERE node = ?1", [&node.0[..]])?;
+            db.execute("DELETE FROM told WHERE node = ?1", [&node.0[..]])?;
             Ok(())
         })
     }
@@ -159,6 +162,12 @@ impl State {
         Ok(())
     }
 
+    /// All that is shared with a peer was found equal.
+    pub fn set_verified(&self, node: NodeId, now: Millis) -> Result<()> {
+        self.db().execute("UPDATE peer SET verified_at = ?2 WHERE node = ?1", (&node.0[..], now.0))?;
+        Ok(())
+    }
+
     /// A peer did not answer.
     pub fn missed(&self, node: NodeId) -> Result<()> {
         self.db().execute("UPDATE peer SET reachable = 0 WHERE node = ?1", [&node.0[..]])?;
@@ -187,6 +196,42 @@ impl State {
             vectors.entry(table).or_default().insert(replica, Seq(seq));
         }
         Ok(vectors)
+    }
+
+    /// Remembers where the tables of a peer stand, as it said.
+    pub fn told(&self, node: NodeId, database: &str, states: &[TableState], now: Millis) -> Result<()> {
+        let has = states.iter().map(|t| (t.name.clone(), t.vector.clone())).collect();
+        self.acknowledge(node, database, &has)?;
+        self.change(|db| {
+            let mut st = db.prepare_cached(
+                "INSERT OR REPLACE INTO told(node, name, \"table\", vector, digest, rows, told_at)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?;
+            for state in states {
+                let vector = serde_json::to_string(&state.vector).expect("plain data");
+                let digest = &state.digest.0[..];
+                st.execute((&node.0[..], database, &state.name, &vector, digest, state.rows, now.0))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where the tables of a peer stood when it last said so, and when that was.
+    pub fn last_told(&self, node: NodeId, database: &str) -> Result<Vec<(TableState, Millis)>> {
+        let db = self.db();
+        let mut st = db.prepare_cached(
+            "SELECT \"table\", vector, digest, rows, told_at FROM told WHERE node = ?1 AND name = ?2",
+        )?;
+        let rows = st.query_map((&node.0[..], database), |r| {
+            Ok((r.get(0)?, r.get::<_, String>(1)?, r.get::<_, Vec<u8>>(2)?, r.get(3)?, Millis(r.get(4)?)))
+        })?;
+        rows.map(|row| {
+            let (name, vector, digest, rows, at) = row?;
+            let vector =
+                serde_json::from_str(&vector).map_err(|e| Error::Damaged { what: format!("a vector: {e}") })?;
+            Ok((TableState { name, vector, rows, digest: Hex(super::bytes("a digest", digest)?) }, at))
+        })
+        .collect()
     }
 
     /// Remembers what a peer said it has. Said after its commit, so it never shrinks.

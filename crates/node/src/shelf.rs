@@ -1,0 +1,225 @@
+//! The databases that this node shares with one peer, as a session handles them.
+//!
+//! Always true here: a peer sees and writes what its shares name, and nothing else; what it may not write is refused
+//! whole. A file is open only while something is done with it. What is told to the peer about a failure names no file.
+use crate::access::Access;
+use crate::engine::{self, Database, Limit, Summary};
+use crate::identity::NodeId;
+use crate::node::Node;
+use crate::state::AttachedDatabase;
+use crate::{Error, Result};
+use lockstep_engine::change::Batch;
+use lockstep_engine::id::Vectors;
+use lockstep_wire::Hex;
+use lockstep_wire::message::{Counts, DatabaseHello, PullLimit, Refusal, TableHello};
+use lockstep_wire::session::{Store, leave_out};
+use std::sync::Arc;
+
+/// See the module.
+pub struct Shelf {
+    node: Arc<Node>,
+    databases: Vec<AttachedDatabase>,
+    access: Access,
+    /// What failed here last, in full; a peer is told less.
+    failed: Option<Error>,
+}
+
+impl Shelf {
+    /// Of what is shared with that peer.
+    pub fn of(node: Arc<Node>, peer: NodeId) -> Result<Shelf> {
+        let access = Access::new(&node.state().shares(peer)?);
+        let databases = ordered(node.state().databases()?).into_iter().filter(|d| access.names(&d.name)).collect();
+        Ok(Shelf { node, databases, access, failed: None })
+    }
+
+    /// Their names; those that others refer to first.
+    pub fn names(&self) -> Vec<String> {
+        self.databases.iter().map(|d| d.name.clone()).collect()
+    }
+
+    /// What went wrong here, if a call was refused for that.
+    pub fn take_failure(&mut self) -> Option<Error> {
+        self.failed.take()
+    }
+
+    fn database(&self, name: &str) -> std::result::Result<AttachedDatabase, Refusal> {
+        self.databases.iter().find(|d| d.name == name).cloned().ok_or_else(|| {
+            refusal(
+                "database_unknown",
+                "this node does not share that database with you",
+                "look what is shared with `lockstep peers` on both nodes",
+            )
+        })
+    }
+
+    /// Runs engine work on one database, alone among the threads of this process.
+    fn with<T>(
+        &mut self,
+        database: &AttachedDatabase,
+        work: impl FnOnce(&mut Database) -> std::result::Result<T, engine::Error>,
+    ) -> std::result::Result<T, Refusal> {
+        let done = self.node.with_database(database, work);
+        done.map_err(|e| {
+            let refusal = told(&e);
+            self.failed = Some(e);
+            refusal
+        })
+    }
+
+    fn hello(&self, summary: Summary) -> DatabaseHello {
+        let shared = |name: &str| self.access.of(&summary.name, name) != crate::status::Direction::None;
+        let tables = summary.tables.iter().filter(|t| shared(&t.name)).map(|t| TableHello {
+            name: t.name.clone(),
+            columns: t.columns.clone(),
+            fingerprint: Hex(t.fingerprint),
+            vector: t.vector.clone(),
+            rows: t.rows,
+            digest: Hex(t.digest.to_be_bytes()),
+        });
+        DatabaseHello {
+            tables: tables.collect(),
+            name: summary.name,
+            replica: summary.replica,
+            mark: Hex(summary.mark),
+            clock: summary.clock,
+            digest_key: Hex(summary.digest_key),
+            held: summary.held,
+            conflicts_unreviewed: summary.conflicts_unreviewed,
+            capture: summary.capture,
+        }
+    }
+}
+
+impl Store for Shelf {
+    fn summarize(&mut self, harvest: bool) -> std::result::Result<Vec<DatabaseHello>, Refusal> {
+        let now = self.node.now();
+        let mut hellos = Vec::new();
+        for database in self.databases.clone() {
+            let summary = self.with(&database, |db| {
+                if harvest {
+                    db.harvest(now)?;
+                }
+                db.summary()
+            })?;
+            self.node.stands(&database.name, &summary);
+            hellos.push(self.hello(summary));
+        }
+        Ok(hellos)
+    }
+
+    fn adopt_key(&mut self, database: &str, key: Hex<16>) -> std::result::Result<(), Refusal> {
+        let database = self.database(database)?;
+        self.with(&database, |db| db.adopt_digest_key(key.0)).map(drop)
+    }
+
+    fn extract(
+        &mut self,
+        database: &str,
+        have: &Vectors,
+        except: &[String],
+        limit: PullLimit,
+    ) -> std::result::Result<Batch, Refusal> {
+        let database = self.database(database)?;
+        let access = self.access.clone();
+        let mut have = have.clone();
+        let size = |n: u64, most: usize| usize::try_from(n).unwrap_or(most).clamp(1, most);
+        let limit = Limit { items: size(limit.items, 50_000), bytes: size(limit.bytes, 32 << 20) };
+        self.with(&database, |db| {
+            let own: Vectors = db.summary()?.tables.into_iter().map(|t| (t.name, t.vector)).collect();
+            let sends = |table: &str| access.of(&database.name, table).sends();
+            let withheld: Vec<String> = own.keys().filter(|t| !sends(t) || except.contains(t)).cloned().collect();
+            leave_out(&mut have, &own, &withheld);
+            let mut batch = db.extract(&have, limit)?;
+            // Of what is withheld not even the vectors are told.
+            batch.start.retain(|t, _| !withheld.contains(t));
+            batch.end.retain(|t, _| !withheld.contains(t));
+            Ok(batch)
+        })
+    }
+
+    fn apply(&mut self, batch: &Batch) -> std::result::Result<Counts, Refusal> {
+        let database = self.database(&batch.database)?;
+        let written = batch.items.iter().map(|i| batch.tables.get(i.table()).map_or("", |t| t.name.as_str()));
+        let vectors = batch.end.keys().map(String::as_str);
+        if let Some(table) = written.chain(vectors).find(|t| !self.access.of(&database.name, t).receives()) {
+            tracing::warn!(database = %database.name, table, "a peer sent what it may not write; the batch was refused");
+            return Err(refusal(
+                "not_allowed",
+                "this node takes no changes of one of these tables from you",
+                "look what is shared with `lockstep peers` on both nodes",
+            ));
+        }
+        let now = self.node.now();
+        let applied = self.with(&database, |db| db.apply(batch, now))?;
+        Ok(Counts {
+            inserts: applied.inserts,
+            updates: applied.updates,
+            deletes: applied.deletes,
+            conflicts: applied.conflicts,
+            id_moves: applied.id_moves,
+            held: applied.held,
+            writes: applied.writes,
+        })
+    }
+}
+
+pub(crate) fn refusal(code: &str, message: &str, hint: &str) -> Refusal {
+    Refusal { code: code.into(), message: message.into(), hint: hint.into() }
+}
+
+/// An error of this node as a peer may read it.
+pub(crate) fn told(e: &Error) -> Refusal {
+    match e {
+        Error::Engine { source: engine::Error::StartNotReached { .. }, .. } => refusal(
+            Refusal::START_NOT_REACHED,
+            "the batch starts from what this node does not have",
+            "nothing is lost; the two compare anew",
+        ),
+        _ => {
+            let (_, problem) = e.told_to_peers();
+            refusal(&problem.code, &problem.message, problem.hint.as_deref().unwrap_or(""))
+        }
+    }
+}
+
+/// Databases that are referred to come before those that refer to them; otherwise by name. A circle is cut at the
+/// name that comes first.
+pub(crate) fn ordered(mut databases: Vec<AttachedDatabase>) -> Vec<AttachedDatabase> {
+    let refers = |from: &AttachedDatabase, to: &AttachedDatabase| {
+        let prefix = format!("{}.", to.name);
+        let tables = from.config.tables.values();
+        from.name != to.name && tables.flat_map(|t| t.references.values()).any(|r| r.starts_with(&prefix))
+    };
+    databases.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut done: Vec<AttachedDatabase> = Vec::new();
+    while !databases.is_empty() {
+        let free = databases.iter().position(|d| !databases.iter().any(|other| refers(d, other))).unwrap_or(0);
+        done.push(databases.remove(free));
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_engine::config::{DatabaseConfig, TableConfig};
+
+    fn database(name: &str, refers_to: &[&str]) -> AttachedDatabase {
+        let references = refers_to.iter().enumerate().map(|(i, r)| (format!("c{i}"), (*r).to_owned())).collect();
+        let table = TableConfig { references, ..TableConfig::default() };
+        let config = DatabaseConfig { tables: [("t".to_owned(), table)].into(), ..DatabaseConfig::default() };
+        AttachedDatabase { name: name.into(), file: name.into(), config }
+    }
+
+    #[test]
+    fn what_is_referred_to_comes_first() {
+        let check = |databases: Vec<AttachedDatabase>, expected: &[&str]| {
+            let names: Vec<_> = ordered(databases).into_iter().map(|d| d.name).collect();
+            assert_eq!(names, expected);
+        };
+        check(vec![database("scouting", &["users.user", "team"]), database("users", &[])], &["users", "scouting"]);
+        check(vec![database("b", &["c.x"]), database("a", &["b.x"]), database("c", &[])], &["c", "b", "a"]);
+        check(vec![database("b", &["a.x"]), database("a", &["b.x"])], &["a", "b"]);
+        check(vec![database("b", &["b.x"]), database("a", &["gone.x"])], &["a", "b"]);
+    }
+}
