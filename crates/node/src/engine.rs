@@ -105,6 +105,12 @@ mod facade {
         pub total: u64,
     }
 
+    #[derive(Clone, Debug, Default)]
+    pub struct Verification {
+        pub balance: Balance,
+        pub findings: Vec<String>,
+    }
+
     #[derive(Clone, Debug)]
     pub struct Held {
         pub id: String,
@@ -226,6 +232,9 @@ mod facade {
             match self.0 {}
         }
         pub fn balance(&mut self) -> Result<Balance, Error> {
+            match self.0 {}
+        }
+        pub fn verify(&mut self) -> Result<Verification, Error> {
             match self.0 {}
         }
         pub fn adopt_digest_key(&mut self, _key: [u8; 16]) -> Result<bool, Error> {

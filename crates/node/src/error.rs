@@ -1,6 +1,6 @@
 //! Everything that can go wrong at the node's edge, with a stable code, a sentence and a hint.
 use crate::status::Problem;
-use crate::{call, engine, home, identity, invite, message, pair, state};
+use crate::{attachment, call, engine, home, identity, invite, message, pair, state};
 
 /// An error of the node, whichever part it comes from.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum Error {
         /// What the engine said.
         source: engine::Error,
     },
+    /// A file of the configuration, or a copy.
+    #[error(transparent)]
+    Config(#[from] attachment::ConfigError),
+    /// A message of a session.
+    #[error(transparent)]
+    Wire(#[from] lockstep_wire::Error),
     /// TLS.
     #[error("TLS can't be set up: {source}")]
     Tls {
@@ -60,6 +66,9 @@ pub enum Error {
         /// What this node calls it.
         peer: String,
     },
+    /// There is an agent already.
+    #[error("an agent or a console of this node runs already")]
+    AgentRuns,
     /// This process is about to end.
     #[error("this node is about to end")]
     Ending,
@@ -74,6 +83,8 @@ impl Error {
             Error::State(e) => e.code(),
             Error::Engine { source, .. } => source.code(),
             Error::Tls { .. } => "tls_setup",
+            Error::Config(e) => e.code(),
+            Error::Wire(e) => e.code(),
             Error::Call(e) => e.code(),
             Error::Pair(e) => e.code(),
             Error::Invite(e) => e.code(),
@@ -81,6 +92,7 @@ impl Error {
             Error::Random { .. } => "no_random",
             Error::Listen { .. } => "listen",
             Error::NoAddress { .. } => "no_address",
+            Error::AgentRuns => "agent_runs",
             Error::Ending => "ending",
         }
     }
@@ -92,10 +104,13 @@ impl Error {
             Error::Identity(_) => None,
             Error::State(e) => e.hint().map(str::to_owned),
             Error::Engine { source, .. } => source.hint(),
+            Error::Config(e) => e.hint().map(str::to_owned),
+            Error::Wire(e) => Some(e.hint().to_owned()),
             Error::Call(e) => e.hint(),
             Error::Pair(e) => e.hint().map(str::to_owned),
             Error::Invite(e) => Some(e.hint().to_owned()),
             Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
+            Error::AgentRuns => Some("`lockstep status` says where it listens".to_owned()),
             Error::NoAddress { .. } => Some(
                 "it syncs with this node by itself; run `lockstep sync` there, or give its agent --advertise"
                     .to_owned(),
@@ -117,10 +132,13 @@ impl Error {
             | Error::State(_)
             | Error::Engine { .. }
             | Error::Tls { .. }
+            | Error::Config(_)
+            | Error::Wire(_)
             | Error::Call(_)
             | Error::Invite(_)
             | Error::Random { .. }
             | Error::NoAddress { .. }
+            | Error::AgentRuns
             | Error::Listen { .. } => 500,
         };
         let told = match status {

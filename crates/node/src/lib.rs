@@ -4,7 +4,10 @@
 //! of them can do the other can. It reads the application's rows only through the engine, and never writes their
 //! values into a log, an error or its own state.
 mod access;
+pub mod agent;
+pub mod attachment;
 pub mod call;
+mod courier;
 pub mod engine;
 mod error;
 mod heads;
@@ -15,13 +18,16 @@ pub mod message;
 mod node;
 pub mod pair;
 pub mod platform;
+pub mod proof;
 mod routes;
+pub mod rows;
 pub mod server;
 pub mod session;
 mod shelf;
 pub mod state;
 pub mod status;
 pub mod tls;
+mod watch;
 
 pub use error::Error;
 pub use home::Home;
@@ -29,4 +35,4 @@ pub use identity::NodeId;
 pub use node::{Clock, Node, system_clock};
 
 /// What the node's calls give.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;

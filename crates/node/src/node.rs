@@ -10,7 +10,7 @@ use crate::{pair, platform};
 use jiff::Timestamp;
 use lockstep_engine::id::Millis;
 use lockstep_wire::message::{DatabaseHello, Hello, TableHello, TableState};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -110,9 +110,11 @@ impl Node {
         let mut databases = Vec::new();
         let mut conflicts_unreviewed = 0;
         let mut lost = (0, None);
+        let mut peers = self.peers()?;
         for attached in self.state.databases()? {
-            match self.look_at(&attached) {
-                Ok((status, unreviewed, balance)) => {
+            match self.look_at(&attached).and_then(|found| Ok((found, self.count_pending(&attached, &mut peers)?))) {
+                Ok(((mut status, unreviewed, balance), pending)) => {
+                    status.pending = pending;
                     databases.push(status);
                     conflicts_unreviewed += unreviewed;
                     lost.0 += balance.total.abs_diff(
@@ -148,24 +150,38 @@ impl Node {
             agent,
             paused_until: None,
             databases,
-            peers: self.peers()?,
+            peers,
             conflicts_unreviewed,
             values_lost: lost.0,
             values_lost_because: lost.1,
         })
     }
 
+    /// Counts the rows of a database that some peer lacks, and adds to what each of them lacks.
+    fn count_pending(&self, attached: &AttachedDatabase, peers: &mut [PeerStatus]) -> Result<u64> {
+        let mut rows = HashSet::new();
+        for (peer, status) in self.state.peers()?.iter().zip(peers) {
+            let pending = self.pending_at(attached, peer)?;
+            status.pending += pending.len() as u64;
+            let oldest = pending.iter().map(|r| self.now().0.saturating_sub(r.at.0).max(0)).max();
+            status.lag_ms = status.lag_ms.max(oldest);
+            rows.extend(pending.into_iter().map(|r| (r.table, r.key)));
+        }
+        Ok(rows.len() as u64)
+    }
+
     fn look_at(&self, attached: &AttachedDatabase) -> Result<(DatabaseStatus, u64, Balance)> {
-        let mut db = self.open_database(attached)?;
-        let engine = |source| Error::Engine { database: attached.name.clone(), source };
-        db.harvest(self.now()).map_err(engine)?;
-        let summary = db.summary().map_err(engine)?;
-        let balance = db.balance().map_err(engine)?;
+        let now = self.now();
+        let (summary, balance) = self.with_database(attached, |db| {
+            db.harvest(now)?;
+            Ok((db.summary()?, db.balance()?))
+        })?;
+        self.stands(&attached.name, &summary);
         let status = DatabaseStatus {
             name: attached.name.clone(),
             file: attached.file.display().to_string(),
             rows: summary.tables.iter().map(|t| t.rows).sum(),
-            pending: 0,
+            pending: 0, // counted by status(), over all peers
             held: summary.held,
             capture: if summary.capture.is_empty() { "ok".to_owned() } else { summary.capture.join("; ") },
         };
@@ -182,7 +198,7 @@ impl Node {
     pub(crate) fn with_database<T>(
         &self,
         attached: &AttachedDatabase,
-        work: impl FnOnce(&mut Database) -> std::result::Result<T, engine::Error>,
+        work: impl FnOnce(&mut Database) -> Result<T, engine::Error>,
     ) -> Result<T> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(|e| e.into_inner());
@@ -193,6 +209,14 @@ impl Node {
         work(&mut db).map_err(|source| Error::Engine { database: attached.name.clone(), source })
     }
 
+    /// Harvests a database and remembers where it stands. Gives how many writes were found.
+    pub(crate) fn look(&self, attached: &AttachedDatabase) -> Result<u64> {
+        let now = self.now();
+        let (writes, summary) = self.with_database(attached, |db| Ok((db.harvest(now)?.writes, db.summary()?)))?;
+        self.stands(&attached.name, &summary);
+        Ok(writes)
+    }
+
     /// Told whenever a database has moved.
     pub(crate) fn heads(&self) -> watch::Receiver<Heads> {
         self.heads.subscribe()
@@ -200,6 +224,9 @@ impl Node {
 
     /// Remembers where a database stands.
     pub(crate) fn stands(&self, database: &str, summary: &Summary) {
+        if let Err(e) = self.remember_replica(summary.replica, self.id()) {
+            tracing::warn!(error = %e, "a replica's name could not be remembered");
+        }
         let vectors = summary.tables.iter().map(|t| (t.name.clone(), t.vector.clone())).collect();
         self.heads.send_if_modified(|heads| heads.set(database, vectors));
     }
@@ -217,6 +244,7 @@ impl Node {
         let clock_offset = clock_offset.or_else(|| hello.now_ms.0.checked_sub(now.0));
         self.state.met(peer, &Contact { clock_offset, held, capture }, now)?;
         for database in &hello.databases {
+            self.remember_replica(database.replica, peer)?;
             let states: Vec<TableState> = database
                 .tables
                 .iter()

@@ -227,7 +227,7 @@ impl IntoResponse for Refusal {
 }
 
 /// Reads a whole body, within bounds of size and time.
-pub(crate) async fn read(body: Body, limit: usize) -> std::result::Result<Bytes, Refusal> {
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let mut stream = body.into_data_stream();
     let mut whole = Vec::new();
     // Time for a slow line, none for a caller who sends a byte now and then.
@@ -260,7 +260,7 @@ fn json(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-type Answer = std::result::Result<Response, Refusal>;
+type Answer = Result<Response, Refusal>;
 
 async fn join(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
     let body = read(body, SMALL).await?;
@@ -271,7 +271,7 @@ async fn join(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
 }
 
 /// Answers one request of a session, from the caller's shares.
-async fn answered(served: &Served, caller: NodeId, request: Request) -> std::result::Result<Reply, Refusal> {
+async fn answered(served: &Served, caller: NodeId, request: Request) -> Result<Reply, Refusal> {
     let node = served.node.clone();
     let me = Identity { node: Hex(node.id().0), name: node.name()? };
     let (reply, failure) = blocking(move || {

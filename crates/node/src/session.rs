@@ -316,7 +316,7 @@ impl From<call::Error> for Trouble {
     }
 }
 
-async fn exchange(link: &Link, limits: Limits, request: Request) -> std::result::Result<Reply, Trouble> {
+async fn exchange(link: &Link, limits: Limits, request: Request) -> Result<Reply, Trouble> {
     let most = limits.message + 1024;
     match request {
         Request::Hello(hello) => {
@@ -356,7 +356,7 @@ async fn exchange(link: &Link, limits: Limits, request: Request) -> std::result:
 }
 
 /// Fetches the other parts of a body of which the first has come.
-async fn rest(link: &Link, limits: Limits, first: Vec<u8>) -> std::result::Result<Vec<u8>, Trouble> {
+async fn rest(link: &Link, limits: Limits, first: Vec<u8>) -> Result<Vec<u8>, Trouble> {
     let mut parts = parts::Parts::new();
     let mut part = first;
     loop {
@@ -386,7 +386,7 @@ fn problem(refusal: Refusal) -> Problem {
 
 fn entry(
     peer: &Peer,
-    ended: std::result::Result<Report, Problem>,
+    ended: Result<Report, Problem>,
     (bytes_sent, bytes_received): (u64, u64),
     (started, now): (Millis, Millis),
 ) -> SyncEntry {

@@ -42,7 +42,7 @@ impl Shelf {
         self.failed.take()
     }
 
-    fn database(&self, name: &str) -> std::result::Result<AttachedDatabase, Refusal> {
+    fn database(&self, name: &str) -> Result<AttachedDatabase, Refusal> {
         self.databases.iter().find(|d| d.name == name).cloned().ok_or_else(|| {
             refusal(
                 "database_unknown",
@@ -56,8 +56,8 @@ impl Shelf {
     fn with<T>(
         &mut self,
         database: &AttachedDatabase,
-        work: impl FnOnce(&mut Database) -> std::result::Result<T, engine::Error>,
-    ) -> std::result::Result<T, Refusal> {
+        work: impl FnOnce(&mut Database) -> Result<T, engine::Error>,
+    ) -> Result<T, Refusal> {
         let done = self.node.with_database(database, work);
         done.map_err(|e| {
             let refusal = told(&e);
@@ -91,7 +91,7 @@ impl Shelf {
 }
 
 impl Store for Shelf {
-    fn summarize(&mut self, harvest: bool) -> std::result::Result<Vec<DatabaseHello>, Refusal> {
+    fn summarize(&mut self, harvest: bool) -> Result<Vec<DatabaseHello>, Refusal> {
         let now = self.node.now();
         let mut hellos = Vec::new();
         for database in self.databases.clone() {
@@ -107,7 +107,7 @@ impl Store for Shelf {
         Ok(hellos)
     }
 
-    fn adopt_key(&mut self, database: &str, key: Hex<16>) -> std::result::Result<(), Refusal> {
+    fn adopt_key(&mut self, database: &str, key: Hex<16>) -> Result<(), Refusal> {
         let database = self.database(database)?;
         self.with(&database, |db| db.adopt_digest_key(key.0)).map(drop)
     }
@@ -118,7 +118,7 @@ impl Store for Shelf {
         have: &Vectors,
         except: &[String],
         limit: PullLimit,
-    ) -> std::result::Result<Batch, Refusal> {
+    ) -> Result<Batch, Refusal> {
         let database = self.database(database)?;
         let access = self.access.clone();
         let mut have = have.clone();
@@ -137,7 +137,7 @@ impl Store for Shelf {
         })
     }
 
-    fn apply(&mut self, batch: &Batch) -> std::result::Result<Counts, Refusal> {
+    fn apply(&mut self, batch: &Batch) -> Result<Counts, Refusal> {
         let database = self.database(&batch.database)?;
         let written = batch.items.iter().map(|i| batch.tables.get(i.table()).map_or("", |t| t.name.as_str()));
         let vectors = batch.end.keys().map(String::as_str);

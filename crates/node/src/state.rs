@@ -83,7 +83,7 @@ pub enum Error {
     /// The name is unknown.
     #[error("there is no {what} named `{name}`")]
     Unknown {
-        /// `peer`, `database`, `setting`.
+        /// `peer`, `database`, `conflict`, `setting`.
         what: &'static str,
         /// The name.
         name: String,
@@ -112,6 +112,7 @@ impl Error {
             Error::NameTaken { .. } => "name_taken",
             Error::Unknown { what: "peer", .. } => "unknown_peer",
             Error::Unknown { what: "database", .. } => "unknown_database",
+            Error::Unknown { what: "conflict", .. } => "unknown_conflict",
             Error::Unknown { .. } => "unknown_setting",
             Error::BadSetting { .. } => "bad_setting",
         }
@@ -126,6 +127,7 @@ impl Error {
             Error::NameTaken { what: "peer", .. } => Some("choose another name with --as"),
             Error::Unknown { what: "peer", .. } => Some("`lockstep peers` lists them"),
             Error::Unknown { what: "database", .. } => Some("`lockstep tables` lists them"),
+            Error::Unknown { what: "conflict", .. } => Some("`lockstep conflicts --all` lists them"),
             Error::Unknown { .. } => Some("`lockstep settings` lists them"),
             Error::Sqlite { .. } | Error::Io { .. } | Error::NameTaken { .. } | Error::BadSetting { .. } => None,
         }

@@ -123,6 +123,11 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// May anything pass?
+    pub fn passes(self) -> bool {
+        self.sends() || self.receives()
+    }
+
     /// May we send?
     pub fn sends(self) -> bool {
         match self {

@@ -58,6 +58,12 @@ CREATE TABLE told(
   PRIMARY KEY(node, name, "table")
 ) WITHOUT ROWID;
 
+-- Whose replica is whose, as far as anybody said.
+CREATE TABLE replica(
+  replica BLOB PRIMARY KEY NOT NULL,
+  node BLOB NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE invite(
   id INTEGER PRIMARY KEY,
   secret BLOB NOT NULL,

@@ -234,6 +234,26 @@ impl State {
         .collect()
     }
 
+    /// Remembers whose a replica is. The first that says so is believed.
+    pub fn add_replica(&self, replica: ReplicaId, node: NodeId) -> Result<()> {
+        let db = self.db();
+        let mut st = db.prepare_cached("INSERT OR IGNORE INTO replica(replica, node) VALUES(?1, ?2)")?;
+        st.execute((&replica.0[..], &node.0[..]))?;
+        Ok(())
+    }
+
+    /// Whose replicas are whose.
+    pub fn replicas(&self) -> Result<Vec<(ReplicaId, NodeId)>> {
+        let db = self.db();
+        let mut st = db.prepare_cached("SELECT replica, node FROM replica")?;
+        let rows = st.query_map([], |r| Ok((r.get::<_, Vec<u8>>(0)?, r.get::<_, Vec<u8>>(1)?)))?;
+        rows.map(|row| {
+            let (replica, node) = row?;
+            Ok((ReplicaId(super::bytes("a replica id", replica)?), NodeId(super::bytes("a node's id", node)?)))
+        })
+        .collect()
+    }
+
     /// Remembers what a peer said it has. Said after its commit, so it never shrinks.
     pub fn acknowledge(&self, node: NodeId, database: &str, has: &Vectors) -> Result<()> {
         self.change(|db| {

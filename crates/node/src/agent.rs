@@ -1,0 +1,140 @@
+//! The agent: serves peers, notices local commits, and syncs in the background until it is told to end.
+//!
+//! Always true here: one agent runs per home. What fails is tried again, later and later; nothing waits on anything
+//! but its own peer.
+use crate::home::{Lock, Work};
+use crate::node::{DEFAULT_ADDRESS, Node};
+use crate::routes::blocking;
+use crate::server::{self, Bounds, Stop, stopped};
+use crate::state::AgentPlace;
+use crate::{Error, NodeId, Result, courier, watch};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// How long another process may hold the agent's lock: `status` takes it for a moment to see whether an agent runs.
+const STARTING: Duration = Duration::from_secs(3);
+/// How often it is seen whether there are new peers or databases.
+const ROLL_CALL: Duration = Duration::from_secs(5);
+
+/// What an agent is told at its start. What it is not told it remembers from last time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentOptions {
+    /// `host:port` to listen on; port 0: any.
+    pub listen: Option<String>,
+    /// `host:port` to tell to peers.
+    pub advertise: Option<String>,
+}
+
+/// An agent that listens, and does nothing yet.
+#[derive(Debug)]
+pub struct Agent {
+    node: Arc<Node>,
+    listener: TcpListener,
+    place: AgentPlace,
+    _lock: Lock,
+}
+
+const ADVERTISE: &str = "agent.advertise";
+
+impl Agent {
+    /// Takes the agent's place in its home and begins to listen.
+    pub async fn bind(node: Arc<Node>, options: &AgentOptions) -> Result<Agent> {
+        let lock = match node.home().lock(Work::Agent, STARTING).await {
+            Err(crate::home::Error::Busy { .. }) => return Err(Error::AgentRuns),
+            lock => lock?,
+        };
+        let before = node.state().agent()?;
+        let address = options.listen.clone().or(before.map(|a| a.listening));
+        let address = address.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
+        let listen = |source| Error::Listen { address: address.clone(), source };
+        let listener = TcpListener::bind(&address).await.map_err(listen)?;
+        let local = listener.local_addr().map_err(listen)?;
+        if let Some(told) = &options.advertise {
+            if !crate::pair::good_address(told) {
+                return Err(crate::pair::PairError::BadAddress { address: told.clone() }.into());
+            }
+            node.state().set_setting(ADVERTISE, told)?;
+        }
+        let advertised = match node.state().note(ADVERTISE)? {
+            Some(told) => told,
+            None => reachable_at(local).to_string(),
+        };
+        let place = AgentPlace { listening: local.to_string(), advertised, since: node.now() };
+        node.state().set_agent(&place)?;
+        Ok(Agent { node, listener, place, _lock: lock })
+    }
+
+    /// Where it listens, as `host:port`.
+    pub fn listening(&self) -> &str {
+        &self.place.listening
+    }
+
+    /// Serves and syncs until it is asked to stop, and lets what is under way finish.
+    pub async fn run(self, stop: Stop) -> Result<()> {
+        tracing::info!(listening = %self.place.listening, advertised = %self.place.advertised, "the agent runs");
+        let background = self.node.state().number("schedule.background")? != 0;
+        let serving = server::serve(self.node.clone(), self.listener, Bounds::default(), stop.clone());
+        if background {
+            tokio::try_join!(
+                serving,
+                watch::watch(self.node.clone(), stop.clone()),
+                couriers(self.node.clone(), stop)
+            )?;
+        } else {
+            serving.await?;
+        }
+        tracing::info!("the agent ended");
+        Ok(())
+    }
+}
+
+/// The address under which others find this computer, as far as it knows itself. No packet is sent for that.
+fn reachable_at(local: SocketAddr) -> SocketAddr {
+    if !local.ip().is_unspecified() {
+        return local;
+    }
+    let outward = |bind: &str, to: &str| -> std::io::Result<IpAddr> {
+        let socket = UdpSocket::bind(bind)?;
+        socket.connect(to)?;
+        Ok(socket.local_addr()?.ip())
+    };
+    let found = outward("0.0.0.0:0", "192.0.2.1:9").or_else(|_| outward("[::]:0", "[2001:db8::1]:9"));
+    SocketAddr::new(found.unwrap_or(IpAddr::from([127, 0, 0, 1])), local.port())
+}
+
+/// Keeps a courier for each peer.
+async fn couriers(node: Arc<Node>, mut stop: Stop) -> Result<()> {
+    let mut at_work: HashMap<NodeId, AbortHandle> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        let asked = node.clone();
+        match blocking(move || Ok(asked.state().peers()?)).await {
+            Ok(peers) => {
+                at_work.retain(|id, task| {
+                    let stays = peers.iter().any(|p| p.node == *id) && !task.is_finished();
+                    if !stays {
+                        task.abort();
+                    }
+                    stays
+                });
+                for peer in peers {
+                    let task = || tasks.spawn(courier::courier(node.clone(), peer.node, stop.clone()));
+                    at_work.entry(peer.node).or_insert_with(task);
+                }
+            }
+            Err(e) => tracing::error!(error = %e, "the peers could not be read"),
+        }
+        while tasks.try_join_next().is_some() {}
+        tokio::select! {
+            () = stopped(&mut stop) => break,
+            () = tokio::time::sleep(ROLL_CALL) => {}
+        }
+    }
+    // Each sees the same signal, and none begins anything new after it.
+    tasks.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! One peer's background sync: a session when there is something to bring or to fetch, and a request held open at a
+//! peer that could not call this node.
+//!
+//! Always true here: at most one session and one held request with the peer are under way. After a failure the pauses
+//! grow, with chance in them, up to five minutes; a computer that slept wakes up to one attempt, not to all it missed.
+use crate::access::Access;
+use crate::call::Link;
+use crate::heads::Heads;
+use crate::message::{Message, News, Wait};
+use crate::node::Node;
+use crate::routes::{self, blocking};
+use crate::server::{Stop, stopped};
+use crate::state::{Peer, RunResult, Trigger};
+use crate::{NodeId, Result};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use lockstep_engine::id::Vectors;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(300);
+/// Longer than a peer holds a request.
+const HELD: Duration = Duration::from_secs(75);
+/// From here on in a row, a failure is worth a warning.
+const ALARM: u32 = 3;
+
+fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(LONGEST)
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+/// Works until it is told to stop or the peer is retired.
+pub(crate) async fn courier(node: Arc<Node>, id: NodeId, mut stop: Stop) {
+    tokio::select! {
+        () = stopped(&mut stop) => {}
+        () = rounds(&node, id) => {}
+    }
+}
+
+async fn rounds(node: &Arc<Node>, id: NodeId) {
+    let mut pauses = backoff();
+    let mut trigger = Trigger::Start;
+    loop {
+        let peer = match peer(node, id).await {
+            Ok(Some(peer)) => peer,
+            Ok(None) => return,
+            Err(e) => {
+                tracing::error!(error = %e, "a peer could not be read");
+                tokio::time::sleep(LONGEST).await;
+                continue;
+            }
+        };
+        if peer.address.is_none() {
+            // It comes by itself; it may tell an address then.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            continue;
+        }
+        let before = node.heads().borrow().clone();
+        let pause = match node.sync(&peer, trigger, &|_| {}).await {
+            Ok(entry) if entry.result != RunResult::Failed => {
+                // News of which nothing can be taken would come again at once.
+                let idle = trigger == Trigger::News && entry.received == 0;
+                if idle { pauses.next() } else { None }
+            }
+            Ok(entry) => {
+                let code = entry.error.as_ref().map_or("", |e| e.code.as_str());
+                if peer.failures + 1 == ALARM {
+                    tracing::warn!(peer = %peer.name, code, "the third failure in a row");
+                }
+                pauses.next()
+            }
+            Err(e) => {
+                tracing::warn!(peer = %peer.name, error = %e, "a session could not begin");
+                pauses.next()
+            }
+        };
+        trigger = match pause {
+            Some(pause) => {
+                // A commit does not make an unreachable peer reachable: the pause is kept.
+                tokio::time::sleep(pause).await;
+                Trigger::Retry
+            }
+            None => {
+                pauses = backoff();
+                let pending = pending(node, &peer, &before);
+                tokio::pin!(pending);
+                tokio::select! {
+                    () = &mut pending => Trigger::Change,
+                    () = news(node, &peer) => Trigger::News,
+                }
+            }
+        };
+    }
+}
+
+async fn peer(node: &Arc<Node>, id: NodeId) -> Result<Option<Peer>> {
+    let node = node.clone();
+    blocking(move || Ok(node.state().peer_by_id(id)?)).await
+}
+
+/// Resolves when there is something here that the peer lacks, and that was not there `before`: what a session did not
+/// bring over then, the next one won't either.
+async fn pending(node: &Arc<Node>, peer: &Peer, before: &Heads) {
+    let mut heads = node.heads();
+    loop {
+        let asked = node.clone();
+        let id = peer.node;
+        let now = heads.borrow_and_update().clone();
+        let moved = now != *before;
+        let lacks = blocking(move || {
+            let access = Access::new(&asked.state().shares(id)?);
+            let has = known(&asked, id)?;
+            Ok(moved && now.lacking(&has, &access))
+        });
+        match lacks.await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(e) => tracing::error!(error = %e, "what a peer has could not be read"),
+        }
+        if heads.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn known(node: &Node, id: NodeId) -> Result<BTreeMap<String, Vectors>> {
+    let databases = node.state().databases()?;
+    databases.into_iter().map(|d| Ok((d.name.clone(), node.state().acknowledged(id, &d.name)?))).collect()
+}
+
+/// Resolves when the peer says that it has news. If it can call this node itself, it will, and this never resolves.
+async fn news(node: &Arc<Node>, peer: &Peer) {
+    let mut pauses = backoff();
+    loop {
+        match asked(node, peer).await {
+            Ok(Some(true)) => return,
+            Ok(Some(false)) => pauses = backoff(),
+            Ok(None) => std::future::pending().await,
+            Err(e) => {
+                tracing::debug!(peer = %peer.name, error = %e, "the peer could not be asked for news");
+                tokio::time::sleep(pauses.next().unwrap_or(LONGEST)).await;
+            }
+        }
+    }
+}
+
+async fn asked(node: &Arc<Node>, peer: &Peer) -> Result<Option<bool>> {
+    let Some(address) = &peer.address else { return Ok(None) };
+    if node.told_address(address)?.is_some() {
+        return Ok(None);
+    }
+    let link = Link::new(node.identity(), peer.node, address)?;
+    let has = node.heads().borrow().all();
+    let answer = link.post(routes::WAIT, Wait { has }.to_bytes(), 4096, HELD).await?;
+    Ok(Some(News::from_bytes(&answer)?.news))
+}

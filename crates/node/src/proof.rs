@@ -1,0 +1,261 @@
+//! Proof: digests of this node's tables, held against those of its peers, and the balance.
+//!
+//! Always true here: two tables count as equal only if both sides stood at the same writes and said the same digest.
+use crate::Result;
+use crate::access::Access;
+use crate::call::Link;
+use crate::engine::{self, Balance};
+use crate::node::{Node, timestamp};
+use crate::routes::{self, blocking};
+use crate::shelf::Shelf;
+use crate::state::Peer;
+use crate::status::Problem;
+use jiff::Timestamp;
+use lockstep_wire::message::{Hello, Message, TableState};
+use lockstep_wire::session::Store;
+use lockstep_wire::{Hex, Limits};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What `verify` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Proof {
+    /// Was every shared table found equal at every peer, and every value of this node found where its account says?
+    pub equal: bool,
+    /// This node's tables.
+    pub tables: Vec<TableProof>,
+    /// The peers that they were compared with.
+    pub peers: Vec<PeerProof>,
+    /// Where every value is.
+    pub balance: BalanceReport,
+    /// What the files say that the accounts don't, or the other way round. Empty: they agree.
+    pub findings: Vec<String>,
+    /// Changes that wait for a person here.
+    pub held: u64,
+    /// Conflicts that nobody has looked at.
+    pub conflicts_unreviewed: u64,
+}
+
+/// One table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableProof {
+    /// `DB.TABLE`
+    pub name: String,
+    /// Living rows.
+    pub rows: u64,
+    /// 32 hex digits.
+    pub digest: String,
+    /// Is it equal at every peer that has it?
+    pub equal: bool,
+    /// The peers at which it is not, and why.
+    pub differs: Vec<Difference>,
+}
+
+/// A table that was not found equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What this node calls the peer.
+    pub peer: String,
+    /// `differs`: the same writes, another digest. `behind`: the two don't stand at the same writes.
+    pub state: &'static str,
+    /// Rows there.
+    pub rows: u64,
+}
+
+/// One peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PeerProof {
+    /// What this node calls it.
+    pub name: String,
+    /// Was every table that both share found equal?
+    pub equal: bool,
+    /// When it said where it stands: just now if it could be reached, else when it was last in contact.
+    pub as_of: Option<Timestamp>,
+    /// Changes that it holds.
+    pub held: u64,
+    /// Why it was not asked now.
+    pub error: Option<Problem>,
+}
+
+/// Where every value is. `total` is counted for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct BalanceReport {
+    pub visible: u64,
+    pub superseded: u64,
+    pub archived: u64,
+    pub deleted: u64,
+    pub held: u64,
+    pub total: u64,
+}
+
+impl BalanceReport {
+    fn add(&mut self, b: &Balance) {
+        self.visible += b.visible;
+        self.superseded += b.superseded;
+        self.archived += b.archived;
+        self.deleted += b.deleted;
+        self.held += b.held;
+        self.total += b.total;
+    }
+
+    /// Values that are in no account.
+    pub fn lost(&self) -> u64 {
+        self.total.abs_diff(self.visible + self.superseded + self.archived + self.deleted + self.held)
+    }
+}
+
+/// What `digest` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableDigest {
+    /// Table name.
+    pub name: String,
+    /// Living rows.
+    pub rows: u64,
+    /// 32 hex digits.
+    pub digest: String,
+}
+
+/// A table as both sides know it.
+type Standing = BTreeMap<(String, String), TableState>;
+
+impl Node {
+    /// The digests of a database.
+    pub fn digest(&self, name: &str, table: Option<&str>) -> Result<Vec<TableDigest>> {
+        let database = self.state().database(name)?;
+        self.look(&database)?;
+        let summary = self.with_database(&database, engine::Database::summary)?;
+        let tables = summary.tables.into_iter().filter(|t| table.is_none_or(|name| name == t.name));
+        Ok(tables
+            .map(|t| TableDigest { name: t.name, rows: t.rows, digest: Hex(t.digest.to_be_bytes()).to_string() })
+            .collect())
+    }
+
+    /// Compares with a peer, or with all, reads the application's rows again, and counts the balance anew.
+    pub async fn verify(self: &Arc<Node>, peer: Option<&str>) -> Result<Proof> {
+        let peers = match peer {
+            Some(name) => vec![self.state().peer(name)?],
+            None => self.state().peers()?,
+        };
+        let node = self.clone();
+        let (mine, mut proof) = blocking(move || node.verify_here()).await?;
+        for peer in &peers {
+            let node = self.clone();
+            let asked = self.ask_standing(peer).await;
+            let (asked, name) = (asked.map_err(|e| e.problem()), peer.clone());
+            let (theirs, mut entry) = blocking(move || node.told_standing(&name, asked)).await?;
+            let access = Access::new(&self.state().shares(peer.node)?);
+            entry.equal = compare(&mut proof, &mine, &theirs, &access, &peer.name);
+            proof.equal &= entry.equal;
+            proof.peers.push(entry);
+        }
+        Ok(proof)
+    }
+
+    fn verify_here(&self) -> Result<(Standing, Proof)> {
+        let mut proof = Proof {
+            equal: true,
+            tables: Vec::new(),
+            peers: Vec::new(),
+            balance: BalanceReport::default(),
+            findings: Vec::new(),
+            held: 0,
+            conflicts_unreviewed: 0,
+        };
+        let mut standing = Standing::new();
+        let now = self.now();
+        for database in self.state().databases()? {
+            let (summary, verification) = self.with_database(&database, |db| {
+                db.harvest(now)?;
+                let verification = db.verify()?;
+                Ok((db.summary()?, verification))
+            })?;
+            self.stands(&database.name, &summary);
+            proof.balance.add(&verification.balance);
+            proof.findings.extend(verification.findings.iter().map(|f| format!("{}: {f}", database.name)));
+            proof.held += summary.held;
+            proof.conflicts_unreviewed += summary.conflicts_unreviewed;
+            for table in summary.tables {
+                let digest = Hex(table.digest.to_be_bytes());
+                proof.tables.push(TableProof {
+                    name: format!("{}.{}", database.name, table.name),
+                    rows: table.rows,
+                    digest: digest.to_string(),
+                    equal: true,
+                    differs: Vec::new(),
+                });
+                let state = TableState { name: table.name.clone(), vector: table.vector, rows: table.rows, digest };
+                standing.insert((database.name.clone(), table.name), state);
+            }
+        }
+        proof.equal = proof.findings.is_empty() && proof.balance.lost() == 0;
+        Ok((standing, proof))
+    }
+
+    /// Asks a peer where it stands now.
+    async fn ask_standing(self: &Arc<Node>, peer: &Peer) -> Result<()> {
+        let address = peer.address.as_ref().ok_or_else(|| crate::Error::NoAddress { peer: peer.name.clone() })?;
+        let link = Link::new(self.identity(), peer.node, address)?.telling(self.told_address(address)?);
+        let (node, id) = (self.clone(), peer.node);
+        let databases = blocking(move || {
+            let mut shelf = Shelf::of(node, id)?;
+            let summaries = shelf.summarize(false);
+            match (summaries, shelf.take_failure()) {
+                (Ok(summaries), _) => Ok(summaries),
+                (Err(_), Some(e)) => Err(e),
+                (Err(_), None) => Err(crate::pair::PairError::NothingShared.into()),
+            }
+        })
+        .await?;
+        let now_ms = self.now();
+        let hello = Hello { node: Hex(self.id().0), name: self.name()?, now_ms, harvest: true, databases };
+        let limits = Limits::default();
+        let answer = link.post(routes::HELLO, hello.to_json(), limits.message + 1024, Duration::from_secs(60)).await?;
+        let said = Hello::from_json(&answer, &limits)?;
+        let node = self.clone();
+        let offset = said.now_ms.0.saturating_sub(now_ms.0.midpoint(self.now().0));
+        blocking(move || node.greeted(id, &said, Some(offset))).await
+    }
+
+    /// Where a peer stands, as it last said.
+    fn told_standing(&self, peer: &Peer, asked: Result<(), Problem>) -> Result<(Standing, PeerProof)> {
+        let mut standing = Standing::new();
+        let mut as_of = None;
+        for database in self.state().databases()? {
+            for (state, at) in self.state().last_told(peer.node, &database.name)? {
+                as_of = as_of.max(Some(at));
+                standing.insert((database.name.clone(), state.name.clone()), state);
+            }
+        }
+        let held = self.state().peer_by_id(peer.node)?.map_or(peer.held, |p| p.held);
+        let name = peer.name.clone();
+        // That a peer comes by itself is no fault, if it has come.
+        let error = asked.err().filter(|e| e.code != "no_address" || as_of.is_none());
+        Ok((standing, PeerProof { name, equal: false, as_of: as_of.map(timestamp), held, error }))
+    }
+}
+
+fn compare(proof: &mut Proof, mine: &Standing, theirs: &Standing, access: &Access, peer: &str) -> bool {
+    let mut all = !theirs.is_empty();
+    for ((database, table), mine) in mine {
+        if !access.of(database, table).passes() {
+            continue;
+        }
+        // What the peer has never named, it does not have or does not share.
+        let Some(theirs) = theirs.get(&(database.clone(), table.clone())) else { continue };
+        let state = match (mine.vector == theirs.vector, mine.digest == theirs.digest) {
+            (true, true) => continue,
+            (true, false) => "differs",
+            (false, _) => "behind",
+        };
+        all = false;
+        let name = format!("{database}.{table}");
+        if let Some(entry) = proof.tables.iter_mut().find(|t| t.name == name) {
+            entry.equal = false;
+            entry.differs.push(Difference { peer: peer.to_owned(), state, rows: theirs.rows });
+        }
+    }
+    all
+}
