@@ -148,7 +148,15 @@ impl Txn<'_> {
         }
     }
 
-    fn receive_change(&mut self, batch: &Batch, names: &mut Names, t: u32, dot: LocalDot, c: &Change, limit: Stamp) -> Result<(), Error> {
+    fn receive_change(
+        &mut self,
+        batch: &Batch,
+        names: &mut Names,
+        t: u32,
+        dot: LocalDot,
+        c: &Change,
+        limit: Stamp,
+    ) -> Result<(), Error> {
         let b = self.local_dot(c.birth);
         let context = self.context(batch, names, t, c.context)?;
         let mut unseen = Vec::with_capacity(c.unseen.len());

@@ -104,6 +104,10 @@ impl Txn<'_> {
             self.births[i].dirty = true;
             self.touched.insert((t, end));
         }
+        // What waits for either of them may find its row now.
+        for end in [e.a, e.b] {
+            self.touch_waiting(&Class { t, leader: end, members: vec![end] })?;
+        }
         self.classes.clear();
         Ok(true)
     }
@@ -168,7 +172,8 @@ impl Txn<'_> {
     fn cluster_classes(&mut self, t: u32, b: LocalDot) -> Result<Vec<Vec<LocalDot>>, Error> {
         let (births, edges) = self.cluster(t, b)?;
         let mut groups: Vec<Vec<LocalDot>> = births.iter().map(|b| vec![*b]).collect();
-        let group = |groups: &[Vec<LocalDot>], b: LocalDot| groups.iter().position(|g| g.contains(&b)).expect("in the cluster");
+        let group =
+            |groups: &[Vec<LocalDot>], b: LocalDot| groups.iter().position(|g| g.contains(&b)).expect("in the cluster");
         let join = |groups: &mut Vec<Vec<LocalDot>>, x: usize, y: usize| {
             let (x, y) = (x.min(y), x.max(y));
             let more = groups.remove(y);
@@ -177,7 +182,8 @@ impl Txn<'_> {
         // A person's decisions, the latest first: per pair the later counts.
         let mut decisions: BTreeMap<(LocalDot, LocalDot), Edge> = BTreeMap::new();
         for e in edges.iter().filter(|e| matches!(e.kind, AliasKind::Hand | AliasKind::Apart)) {
-            let later = decisions.get(&(e.a, e.b)).is_none_or(|o| (o.stamp, self.id_of(o.dot)) < (e.stamp, self.id_of(e.dot)));
+            let later =
+                decisions.get(&(e.a, e.b)).is_none_or(|o| (o.stamp, self.id_of(o.dot)) < (e.stamp, self.id_of(e.dot)));
             if later {
                 decisions.insert((e.a, e.b), *e);
             }
@@ -196,7 +202,8 @@ impl Txn<'_> {
                 join(&mut groups, x, y);
             }
         }
-        let mut by_rule: Vec<Edge> = edges.into_iter().filter(|e| matches!(e.kind, AliasKind::Fall | AliasKind::Key)).collect();
+        let mut by_rule: Vec<Edge> =
+            edges.into_iter().filter(|e| matches!(e.kind, AliasKind::Fall | AliasKind::Key)).collect();
         by_rule.sort_by_key(|e| (e.kind, self.id_of(e.a), self.id_of(e.b)));
         for e in by_rule {
             let (x, y) = (group(&groups, e.a), group(&groups, e.b));

@@ -366,7 +366,13 @@ fn check_format(c: &Connection, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn install(c: &Connection, name: &str, config: &DatabaseConfig, found: &Catalog, entropy: Entropy<'_>) -> Result<(), Error> {
+fn install(
+    c: &Connection,
+    name: &str,
+    config: &DatabaseConfig,
+    found: &Catalog,
+    entropy: Entropy<'_>,
+) -> Result<(), Error> {
     let tx = c.unchecked_transaction()?;
     store::create(&tx)?;
     let mut random = || {
@@ -400,7 +406,8 @@ fn add_table(c: &Connection, n: u32, t: &Table) -> Result<(), Error> {
     store::create_table(c, n)?;
     capture::install(c, n, t)?;
     let mut highest = crate::ids::highest_id(c, t)?;
-    let has: i64 = c.query_row("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'", [], |r| r.get(0))?;
+    let has: i64 =
+        c.query_row("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'", [], |r| r.get(0))?;
     if has > 0 && t.surrogate().is_some() {
         let seq: Option<i64> =
             c.query_row("SELECT seq FROM sqlite_sequence WHERE name = ?1", [&t.name], |r| r.get(0)).optional()?;
@@ -709,7 +716,8 @@ impl Database {
             Ok(sum)
         };
         let done = run();
-        let names = State::load(&self.c, &self.catalog).map(|s| s.tables.into_iter().map(|t| t.name).collect::<Vec<_>>());
+        let names =
+            State::load(&self.c, &self.catalog).map(|s| s.tables.into_iter().map(|t| t.name).collect::<Vec<_>>());
         self.rollback();
         let (done, names) = (done?, names?);
         let tables = done
@@ -827,7 +835,12 @@ impl Database {
                 let key = txn.shown_key(t, LocalDot(b))?;
                 let dot = txn.dot(leader);
                 let entry = by_class.entry((t, leader, reason)).or_insert_with(|| Held {
-                    id: short_id(&[txn.s.t(t).name.as_bytes(), &dot.replica.0, &dot.seq.0.to_be_bytes(), &[reason as u8]]),
+                    id: short_id(&[
+                        txn.s.t(t).name.as_bytes(),
+                        &dot.replica.0,
+                        &dot.seq.0.to_be_bytes(),
+                        &[reason as u8],
+                    ]),
                     reason: reason_kind,
                     table: txn.s.t(t).name.clone(),
                     key: key.clone(),

@@ -56,7 +56,8 @@ impl Hash {
     /// An alias edge.
     pub fn edge(&self, a: LocalDot, b: LocalDot, kind: u8, ids: &[ReplicaId]) -> u128 {
         // From either end: the file of the peer may have met the replicas in another order.
-        let (x, y) = if (ids[a.replica() as usize], a.seq()) <= (ids[b.replica() as usize], b.seq()) { (a, b) } else { (b, a) };
+        let (x, y) =
+            if (ids[a.replica() as usize], a.seq()) <= (ids[b.replica() as usize], b.seq()) { (a, b) } else { (b, a) };
         let mut h = self.start(x, ids);
         dot(&mut h, y, ids);
         h.write_u8(kind);

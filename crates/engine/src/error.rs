@@ -130,8 +130,12 @@ impl Error {
             Error::NotAttached { .. } => "run `lockstep attach NAME=FILE` first",
             Error::NewerFormat { .. } => "install the newer Lockstep on this node",
             Error::OtherName { .. } => "use the name it has, or detach it first",
-            Error::Poisoned { .. } | Error::StartNotReached { .. } => "nothing to do: the next round sends what is missing",
-            Error::OtherDatabase { .. } | Error::BadBatch { .. } => "both nodes should run the same version of Lockstep",
+            Error::Poisoned { .. } | Error::StartNotReached { .. } => {
+                "nothing to do: the next round sends what is missing"
+            }
+            Error::OtherDatabase { .. } | Error::BadBatch { .. } => {
+                "both nodes should run the same version of Lockstep"
+            }
         }
     }
 }

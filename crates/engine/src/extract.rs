@@ -3,8 +3,8 @@
 //! Always true here: a batch is never cut inside a dot; every prefix is a causal cut; what is extracted is read in the
 //! snapshot that the harvest left. Work is proportional to the batch, not to the table.
 use crate::change::{
-    Alias, Batch, Cell as WireCell, Change, ConflictKind, ConflictRecord, Context, Existence as WireExistence, Item, Origin,
-    ReferenceWrite, TableHead,
+    Alias, Batch, Cell as WireCell, Change, ConflictKind, ConflictRecord, Context, Existence as WireExistence, Item,
+    Origin, ReferenceWrite, TableHead,
 };
 use crate::error::Error;
 use crate::id::{Dot, Seq, Stamp, Vectors};
@@ -138,12 +138,18 @@ impl Txn<'_> {
             let (lo, hi) = (LocalDot::new(s.replica, s.at + 1).0, LocalDot::new(s.replica, s.until).0);
             let births: Vec<(i64, Option<crate::key::LocalKey>, Vec<u8>)> = self
                 .c
-                .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{} WHERE b BETWEEN ?1 AND ?2 ORDER BY b LIMIT ?3", s.t))?
+                .prepare_cached(&format!(
+                    "SELECT b, k, rec FROM _lockstep_row_{} WHERE b BETWEEN ?1 AND ?2 ORDER BY b LIMIT ?3",
+                    s.t
+                ))?
                 .query_map(params![lo, hi, CHUNK], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                 .collect::<Result<_, _>>()?;
             let dots: Vec<(i64, Value)> = self
                 .c
-                .prepare_cached(&format!("SELECT d, what FROM _lockstep_dot_{} WHERE d BETWEEN ?1 AND ?2 ORDER BY d LIMIT ?3", s.t))?
+                .prepare_cached(&format!(
+                    "SELECT d, what FROM _lockstep_dot_{} WHERE d BETWEEN ?1 AND ?2 ORDER BY d LIMIT ?3",
+                    s.t
+                ))?
                 .query_map(params![lo, hi, CHUNK], |r| Ok((r.get(0)?, Value::from(r.get_ref(1)?))))?
                 .collect::<Result<_, _>>()?;
             // A full chunk speaks only for dots up to its last.
@@ -200,7 +206,9 @@ impl Txn<'_> {
             DotOf::Alias(a, b, kind) => {
                 let stamp: Option<i64> = self
                     .c
-                    .prepare_cached("SELECT stamp FROM _lockstep_alias WHERE t = ?1 AND a = ?2 AND b = ?3 AND kind = ?4")?
+                    .prepare_cached(
+                        "SELECT stamp FROM _lockstep_alias WHERE t = ?1 AND a = ?2 AND b = ?3 AND kind = ?4",
+                    )?
                     .query_row(params![t, a.0, b.0, kind as u8], |r| r.get(0))
                     .optional()?;
                 stamp.map(|s| {
@@ -215,14 +223,22 @@ impl Txn<'_> {
                     .prepare_cached("SELECT b, body FROM _lockstep_future WHERE t = ?1 AND d = ?2 ORDER BY n")?
                     .query_map(params![t, d.0], |r| Ok((r.get(0)?, r.get(1)?)))?
                     .collect::<Result<_, _>>()?;
-                let list: Option<Vec<Future>> = list.iter().map(|(b, body)| Future::decode(t, LocalDot(*b), body)).collect();
+                let list: Option<Vec<Future>> =
+                    list.iter().map(|(b, body)| Future::decode(t, LocalDot(*b), body)).collect();
                 let list = list.ok_or_else(|| damaged("a held write"))?;
                 list.first().map(|f| f.write.stamp).map(|stamp| (stamp, Unit::Futures(list)))
             }
         })
     }
 
-    fn conflict_unit(&mut self, t: u32, d: LocalDot, b: LocalDot, register: i64, loser: LocalDot) -> Result<Option<(Stamp, Unit)>, Error> {
+    fn conflict_unit(
+        &mut self,
+        t: u32,
+        d: LocalDot,
+        b: LocalDot,
+        register: i64,
+        loser: LocalDot,
+    ) -> Result<Option<(Stamp, Unit)>, Error> {
         let row = self
             .c
             .prepare_cached(
@@ -243,8 +259,12 @@ impl Txn<'_> {
             .optional()?;
         let Some((stamp, loser_stamp, value, winner, winner_stamp, winner_value, kind)) = row else { return Ok(None) };
         let cell = |txn: &Self, b: Option<Vec<u8>>| -> Result<Option<WireCell>, Error> {
-            b.map(|b| decode_cell(&mut b.as_slice()).and_then(|c| txn.wire_cell(&c)).ok_or_else(|| damaged("an archived value")))
-                .transpose()
+            b.map(|b| {
+                decode_cell(&mut b.as_slice())
+                    .and_then(|c| txn.wire_cell(&c))
+                    .ok_or_else(|| damaged("an archived value"))
+            })
+            .transpose()
         };
         let record = ConflictRecord {
             table: 0,
@@ -261,7 +281,10 @@ impl Txn<'_> {
             winner: self.dot(LocalDot(winner)),
             winner_stamp: Stamp(winner_stamp),
             winner_value: cell(self, winner_value)?,
-            kind: ConflictKind::ALL.into_iter().find(|k| *k as i64 == kind).ok_or_else(|| damaged("a conflict of no kind"))?,
+            kind: ConflictKind::ALL
+                .into_iter()
+                .find(|k| *k as i64 == kind)
+                .ok_or_else(|| damaged("a conflict of no kind"))?,
         };
         Ok(Some((Stamp(stamp), Unit::Conflict(Box::new(record)))))
     }

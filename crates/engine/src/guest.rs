@@ -170,7 +170,10 @@ fn copy(source: &Connection, target: &mut Connection) -> rusqlite::Result<()> {
             }
             // The busy handler has had its patience already.
             _ => {
-                return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None));
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                    None,
+                ));
             }
         }
     }

@@ -139,7 +139,15 @@ impl Txn<'_> {
         }
     }
 
-    fn log_insert(&mut self, slice: &mut Slice, t: u32, table: &Table, key: LocalKey, new: Option<Vec<Value>>, at: Millis) -> Result<(), Error> {
+    fn log_insert(
+        &mut self,
+        slice: &mut Slice,
+        t: u32,
+        table: &Table,
+        key: LocalKey,
+        new: Option<Vec<Value>>,
+        at: Millis,
+    ) -> Result<(), Error> {
         if let Some(s) = slice.suspects.remove(&(t, key.clone()))
             && s.by.is_some()
         {
@@ -180,7 +188,15 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn log_update(&mut self, slice: &mut Slice, t: u32, table: &Table, old_key: LocalKey, key: LocalKey, row: LogRow) -> Result<(), Error> {
+    fn log_update(
+        &mut self,
+        slice: &mut Slice,
+        t: u32,
+        table: &Table,
+        old_key: LocalKey,
+        key: LocalKey,
+        row: LogRow,
+    ) -> Result<(), Error> {
         let i = match self.by_key(t, &old_key)? {
             Some(i) => i,
             None => {
@@ -215,7 +231,14 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn log_delete(&mut self, slice: &mut Slice, t: u32, key: LocalKey, old: Vec<Value>, at: Millis) -> Result<(), Error> {
+    fn log_delete(
+        &mut self,
+        slice: &mut Slice,
+        t: u32,
+        key: LocalKey,
+        old: Vec<Value>,
+        at: Millis,
+    ) -> Result<(), Error> {
         let i = match self.by_key(t, &key)? {
             Some(i) => i,
             None => {
@@ -263,7 +286,11 @@ impl Txn<'_> {
             }
             inherited.sort_unstable();
             inherited.dedup();
-            self.births[m].rec.entries.push(Entry { write, existence: Some(Existence::Deleted(inherited)), fields: Vec::new() });
+            self.births[m].rec.entries.push(Entry {
+                write,
+                existence: Some(Existence::Deleted(inherited)),
+                fields: Vec::new(),
+            });
             self.s.t_mut(t).accounts[TOTAL] += 1;
             slice.graves.push((m, dot));
         }
@@ -286,7 +313,13 @@ impl Txn<'_> {
     }
 
     /// One local write to all living births of the row (merge-rules 11).
-    fn local_write(&mut self, slice: &mut Slice, i: usize, cols: &[(Col, Option<Value>)], at: Millis) -> Result<(), Error> {
+    fn local_write(
+        &mut self,
+        slice: &mut Slice,
+        i: usize,
+        cols: &[(Col, Option<Value>)],
+        at: Millis,
+    ) -> Result<(), Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
         let members = if self.births[i].rec.linked {
             let class = self.class(t, b)?;
@@ -306,7 +339,8 @@ impl Txn<'_> {
             for (col, old) in cols {
                 self.replace(m, *col, old.as_ref(), &write)?;
             }
-            let mut fields: Vec<Field> = cols.iter().map(|(col, _)| Field { col: *col, cell: Cell::Unread, shown: true }).collect();
+            let mut fields: Vec<Field> =
+                cols.iter().map(|(col, _)| Field { col: *col, cell: Cell::Unread, shown: true }).collect();
             fields.sort_by_key(|f| f.col);
             self.s.t_mut(t).accounts[TOTAL] += fields.len() as i64;
             let birth = &mut self.births[m];
@@ -415,12 +449,22 @@ impl Txn<'_> {
         let table = self.s.t(t).table.clone().expect("logged tables are here");
         let Some(new) = self.row(t, by)? else { return Ok(false) };
         Ok(table.identity.iter().any(|places| {
-            places.iter().all(|&p| !old[p].is_null() && crate::identity::equal(&old[p], &new[p], &table.columns[p].collation))
+            places
+                .iter()
+                .all(|&p| !old[p].is_null() && crate::identity::equal(&old[p], &new[p], &table.columns[p].collation))
         }))
     }
 
     /// The new row is the old entity: all its columns written, under another local id.
-    fn renumber(&mut self, slice: &mut Slice, t: u32, key: &LocalKey, new: usize, by: LocalKey, at: Millis) -> Result<(), Error> {
+    fn renumber(
+        &mut self,
+        slice: &mut Slice,
+        t: u32,
+        key: &LocalKey,
+        new: usize,
+        by: LocalKey,
+        at: Millis,
+    ) -> Result<(), Error> {
         let Some(old) = self.by_key(t, key)? else { return Ok(()) };
         let (id, b) = (key.id(), self.births[old].b);
         // The birth just made for the new row was never seen by anyone: it becomes a write of the old one.
@@ -454,7 +498,9 @@ impl Txn<'_> {
             self.name_rows(i)?;
             self.births[i].standing = Standing::Shown;
         }
-        for (i, dot) in std::mem::take(&mut slice.graves) {
+        let graves = std::mem::take(&mut slice.graves);
+        let buried: Vec<u32> = graves.iter().map(|&(i, _)| self.births[i].t).collect();
+        for (i, dot) in graves {
             let dangling = self.dangling(i)?;
             for e in &mut self.births[i].rec.entries {
                 if e.write.dot == dot
@@ -468,6 +514,9 @@ impl Txn<'_> {
         }
         for (t, key) in std::mem::take(&mut slice.born) {
             self.adopt(slice, t, &key)?;
+        }
+        let tables: BTreeSet<u32> = slice.written.iter().map(|&i| self.births[i].t).chain(buried).collect();
+        for t in tables {
             self.touch_unique_waiting(t)?;
         }
         for i in slice.written.clone() {

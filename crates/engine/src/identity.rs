@@ -29,7 +29,9 @@ pub fn equal(a: &Value, b: &Value, collation: &str) -> bool {
 pub fn normal(v: &Value, collation: &str, o: &mut Vec<u8>) {
     match v {
         Value::Real(f) if f.fract() == 0.0 && f.abs() < 9e18 => Value::Integer(*f as i64).encode(o),
-        Value::Text(b) if collation.eq_ignore_ascii_case("NOCASE") => Value::Text(b.to_ascii_lowercase().into()).encode(o),
+        Value::Text(b) if collation.eq_ignore_ascii_case("NOCASE") => {
+            Value::Text(b.to_ascii_lowercase().into()).encode(o)
+        }
         Value::Text(b) if collation.eq_ignore_ascii_case("RTRIM") => {
             let end = b.iter().rposition(|c| *c != b' ').map_or(0, |i| i + 1);
             Value::Text(b[..end].into()).encode(o);
@@ -42,12 +44,14 @@ pub fn normal(v: &Value, collation: &str, o: &mut Vec<u8>) {
 fn own_index(table: &Table) -> Option<&[usize]> {
     table.config.identity.as_ref()?;
     let key = table.identity.first()?;
-    let served = table.uniques.iter().any(|u| u.plain_columns().is_some_and(|mut c| {
-        let mut k = key.clone();
-        c.sort_unstable();
-        k.sort_unstable();
-        c == k
-    }));
+    let served = table.uniques.iter().any(|u| {
+        u.plain_columns().is_some_and(|mut c| {
+            let mut k = key.clone();
+            c.sort_unstable();
+            k.sort_unstable();
+            c == k
+        })
+    });
     (!served).then_some(key)
 }
 
@@ -117,9 +121,8 @@ impl Txn<'_> {
         let review = keeps == crate::merge::Keeps::All;
         for &s in sources {
             for (w, f) in self.births[s].rec.siblings(col) {
-                let prefers = |w: &crate::record::Write| {
-                    node.is_some() && self.s.nodes[w.dot.replica() as usize] == node
-                };
+                let prefers =
+                    |w: &crate::record::Write| node.is_some() && self.s.nodes[w.dot.replica() as usize] == node;
                 let shown = review && f.shown;
                 let better = best.as_ref().is_none_or(|(_, o, _, o_shown)| {
                     (shown, prefers(w)).cmp(&(*o_shown, prefers(o))).then_with(|| self.order(w, o)).is_gt()
@@ -132,7 +135,13 @@ impl Txn<'_> {
         Ok(best.map(|(s, w, c, _)| (s, w.dot, c)))
     }
 
-    pub fn class_key(&mut self, t: u32, table: &Table, sources: &[usize], places: &[usize]) -> Result<Option<ClassKey>, Error> {
+    pub fn class_key(
+        &mut self,
+        t: u32,
+        table: &Table,
+        sources: &[usize],
+        places: &[usize],
+    ) -> Result<Option<ClassKey>, Error> {
         let mut key = Vec::new();
         for &p in places {
             let Some(col) = self.s.t(t).col_at[p] else { return Ok(None) };
@@ -186,7 +195,9 @@ impl Txn<'_> {
                 .query_map([h], |r| Ok(LocalDot(r.get(0)?)))?
                 .collect::<Result<_, _>>()?;
             births.retain(|b| self.identity_now.get(&(t, *b)).is_none_or(|now| *now == Some(h)));
-            births.extend(self.identity_now.iter().filter(|((x, _), now)| *x == t && **now == Some(h)).map(|((_, b), _)| *b));
+            births.extend(
+                self.identity_now.iter().filter(|((x, _), now)| *x == t && **now == Some(h)).map(|((_, b), _)| *b),
+            );
             births.sort_unstable();
             births.dedup();
             let mut out = Vec::new();

@@ -108,7 +108,13 @@ impl Txn<'_> {
 
     /// The id for a row that appears here: the one it had here, unless another row has had it since; its birthplace's,
     /// if that was never used here; else a new one. True: it is another than at its birthplace.
-    pub fn give_id(&mut self, t: u32, b: LocalDot, was: Option<i64>, origin: Option<i64>) -> Result<(i64, bool), Error> {
+    pub fn give_id(
+        &mut self,
+        t: u32,
+        b: LocalDot,
+        was: Option<i64>,
+        origin: Option<i64>,
+    ) -> Result<(i64, bool), Error> {
         if let Some(id) = was
             && self.last_at(t, id)? == Some(b)
             && self.by_key(t, &LocalKey::Id(id))?.is_none()
@@ -145,7 +151,11 @@ impl Txn<'_> {
             .query_row(params![pt, author, value], |r| r.get(0))
             .optional()?;
         let known = known.or_else(|| {
-            self.ids.stand_ins.iter().find(|((p, _), (r, v))| *p == pt && *r == author && v == value).map(|((_, id), _)| *id)
+            self.ids
+                .stand_ins
+                .iter()
+                .find(|((p, _), (r, v))| *p == pt && *r == author && v == value)
+                .map(|((_, id), _)| *id)
         });
         if let Some(id) = known {
             return Ok(Value::Integer(id));

@@ -2,7 +2,7 @@
 //!
 //! Always true here: what is counted anew comes from the rows and records themselves, never from the running figures.
 use crate::catalog::{Table, quote};
-use crate::database::{Balance, VerifiedTable, Verification, balance_of};
+use crate::database::{Balance, Verification, VerifiedTable, balance_of};
 use crate::digest::Hash;
 use crate::error::Error;
 use crate::key::LocalKey;
@@ -142,7 +142,9 @@ impl Txn<'_> {
             loop {
                 let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = self
                     .c
-                    .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"))?
+                    .prepare_cached(&format!(
+                        "SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"
+                    ))?
                     .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                     .collect::<Result<_, _>>()?;
                 let Some(last) = births.last().map(|b| b.0) else { break };

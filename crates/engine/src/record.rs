@@ -458,7 +458,8 @@ mod tests {
     #[test]
     fn a_record_comes_back_from_its_bytes() {
         let field = |c, cell| Field { col: Col(c), cell, shown: false };
-        let write = |q| Write { dot: LocalDot::new(3, q), stamp: Stamp(q as i64), rank: None, context: 7, unseen: vec![] };
+        let write =
+            |q| Write { dot: LocalDot::new(3, q), stamp: Stamp(q as i64), rank: None, context: 7, unseen: vec![] };
         let r = Record {
             origin: Some(-5),
             alone: true,
@@ -477,7 +478,11 @@ mod tests {
                 },
                 Entry {
                     write: Write { unseen: vec![(Register::Existence, LocalDot::new(2, 2))], ..write(1 << 39) },
-                    existence: Some(Existence::Deleted(vec![Dangling { table: 1, col: Col(3), dot: LocalDot::new(1, 1) }])),
+                    existence: Some(Existence::Deleted(vec![Dangling {
+                        table: 1,
+                        col: Col(3),
+                        dot: LocalDot::new(1, 1),
+                    }])),
                     fields: vec![field(2, Cell::Unread), field(700, Cell::Raw(Value::Null))],
                 },
             ],

@@ -4,6 +4,7 @@
 //! and is shown as that row's key here; so ids may differ and no child gets a wrong parent.
 use crate::catalog::Reference;
 use crate::error::Error;
+use crate::key::LocalKey;
 use crate::record::{Cell, Col, LocalDot};
 use crate::sibling::key_by_target;
 use crate::transaction::Txn;
@@ -28,9 +29,16 @@ impl Txn<'_> {
             });
         }
         let Some(parent) = self.s.t(pt).table.clone() else { return Ok(Cell::Raw(v)) };
-        let Some(key) = key_by_target(self.c, "main", &parent, &r.target_column, &v)? else { return Ok(Cell::Raw(v)) };
-        let Some(i) = self.by_key(pt, &key)? else { return Ok(Cell::Raw(v)) };
-        Ok(Cell::Row(self.named_birth(i)?))
+        if let Some(key) = key_by_target(self.c, "main", &parent, &r.target_column, &v)?
+            && let Some(i) = self.by_key(pt, &key)?
+        {
+            return Ok(Cell::Row(self.named_birth(i)?));
+        }
+        if let (Some(_), Value::Integer(id)) = (parent.surrogate(), &v) {
+            // It points to nothing, and sync shall not give it a meaning.
+            self.used(pt, &LocalKey::Id(*id))?;
+        }
+        Ok(Cell::Raw(v))
     }
 
     /// The smallest living, complete birth of a row.

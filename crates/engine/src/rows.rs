@@ -134,22 +134,24 @@ impl Txn<'_> {
             plan.plans.insert(id, Plan::Gone);
             return Ok(());
         }
-        let was_shown = matches!(plan.plans.get(&id), Some(Plan::Show(_)));
-        plan.plans.insert(id, Plan::Underway);
+        let before = plan.plans.insert(id, Plan::Underway);
+        let was_shown = matches!(before, Some(Plan::Show(_)));
         let next = self.plan_of(plan, &class, &members, doubles)?;
         let shown = matches!(next, Plan::Show(_));
         let anchors = self.anchors(&class)?;
         let had_row = !anchors.is_empty();
-        let gone = !shown && (had_row || was_shown);
-        let came = shown && !had_row && !was_shown;
+        // What follows from it, follows once.
+        let new = before.is_none() || was_shown != shown;
+        let gone = new && !shown && (had_row || was_shown);
+        let came = new && shown && !had_row;
         plan.plans.insert(id, next);
-        if gone || anchors.len() > 1 {
+        if gone || before.is_none() && anchors.len() > 1 {
             self.touch_children(t, l)?;
         }
         if came {
             self.touch_waiting(&class)?;
         }
-        if !shown {
+        if new && !shown {
             self.touch_dead_parents(plan, &members)?;
         }
         if gone || shown && had_row {
@@ -158,7 +160,13 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn plan_of(&mut self, plan: &mut RowPlan, class: &Rc<Class>, members: &[usize], doubles: &HashSet<ClassId>) -> Result<Plan, Error> {
+    fn plan_of(
+        &mut self,
+        plan: &mut RowPlan,
+        class: &Rc<Class>,
+        members: &[usize],
+        doubles: &HashSet<ClassId>,
+    ) -> Result<Plan, Error> {
         let (t, l) = (class.t, class.leader);
         let lives = self.class_lives(class)?;
         let Some(table) = self.s.t(t).table.clone() else {
@@ -275,13 +283,20 @@ impl Txn<'_> {
             let Some((_, dot, cell)) = self.class_cell(sources, col)? else { continue };
             let others: Vec<LocalDot> = sources
                 .iter()
-                .flat_map(|&s| self.births[s].rec.siblings(col).map(|(w, f)| (w.dot, f.cell.clone())).collect::<Vec<_>>())
+                .flat_map(|&s| {
+                    self.births[s].rec.siblings(col).map(|(w, f)| (w.dot, f.cell.clone())).collect::<Vec<_>>()
+                })
                 .filter(|(_, c)| *c != cell)
                 .map(|(d, _)| d)
                 .collect();
             if self.policy(t, col).0 == crate::merge::Keeps::All {
                 for d in others {
-                    let held = HeldRow { register: Some(Register::Column(col)), dot: Some(d), reason: ConflictKind::UpdateUpdate, waits: None };
+                    let held = HeldRow {
+                        register: Some(Register::Column(col)),
+                        dot: Some(d),
+                        reason: ConflictKind::UpdateUpdate,
+                        waits: None,
+                    };
                     if !show.held.contains(&held) {
                         show.held.push(held);
                     }
@@ -297,24 +312,30 @@ impl Txn<'_> {
                     let b = *b;
                     match self.target(plan, &show.class, members, t, col, dot, b, doubles)? {
                         Target::Here(v) => (v, dot, cell),
-                        Target::Dangling => (self.show_dangling(t, col, b, members, dot, show.old.as_ref().map(|o| &o[p]))?, dot, cell),
+                        Target::Dangling => {
+                            (self.show_dangling(t, col, b, members, dot, show.old.as_ref().map(|o| &o[p]))?, dot, cell)
+                        }
                         Target::Missing => {
                             let pt = self.s.t(t).refs.get(&col).map_or(t, |(n, _)| *n);
                             let waits = Some((pt, b));
                             let Some(old) = &show.old else {
-                                return Ok(Some(HeldRow { register: None, dot: None, reason: ConflictKind::MissingParent, waits }));
+                                return Ok(Some(HeldRow {
+                                    register: None,
+                                    dot: None,
+                                    reason: ConflictKind::MissingParent,
+                                    waits,
+                                }));
                             };
-                            show.held.push(HeldRow { register: Some(Register::Column(col)), dot: Some(dot), reason: ConflictKind::MissingParent, waits });
+                            show.held.push(HeldRow {
+                                register: Some(Register::Column(col)),
+                                dot: Some(dot),
+                                reason: ConflictKind::MissingParent,
+                                waits,
+                            });
                             let value = old[p].clone();
-                            match self.shown_write(members, col) {
-                                Some((d, c)) => {
-                                    if let Cell::Row(x) = c {
-                                        self.keep_shown(plan, pt, x)?;
-                                    }
-                                    (value, d, c)
-                                }
-                                None => (value, LocalDot(0), Cell::Unread),
-                            }
+                            self.keep_named(plan, t, col, &value)?;
+                            let (d, c) = self.shown_write(members, col).unwrap_or((LocalDot(0), Cell::Unread));
+                            (value, d, c)
                         }
                     }
                 }
@@ -335,11 +356,12 @@ impl Txn<'_> {
             .map(|(w, f)| (w.dot, f.cell.clone()))
     }
 
-    /// A shown row goes on referring to this row: it has to stay.
-    fn keep_shown(&mut self, plan: &mut RowPlan, pt: u32, b: LocalDot) -> Result<(), Error> {
-        if self.s.t(pt).database.is_some() {
+    /// A row goes on showing this value: the row that it names here has to stay.
+    fn keep_named(&mut self, plan: &mut RowPlan, t: u32, col: Col, value: &Value) -> Result<(), Error> {
+        let Some((pt, _)) = self.reference(t, col).filter(|(pt, _)| self.s.t(*pt).database.is_none()) else {
             return Ok(());
-        }
+        };
+        let Cell::Row(b) = self.cell_of(t, col, value.clone())? else { return Ok(()) };
         let class = self.class(pt, b)?;
         if !self.class_lives(&class)? && plan.extra.insert((pt, class.leader)) {
             plan.queue.insert((self.s.t(pt).rank, pt, class.leader));
@@ -348,7 +370,15 @@ impl Txn<'_> {
     }
 
     /// An existing row goes on showing what it shows.
-    fn keep_as_is(&mut self, class: &Rc<Class>, table: &Table, anchor: usize, members: &[usize], dead: bool, reason: ConflictKind) -> Result<Plan, Error> {
+    fn keep_as_is(
+        &mut self,
+        class: &Rc<Class>,
+        table: &Table,
+        anchor: usize,
+        members: &[usize],
+        dead: bool,
+        reason: ConflictKind,
+    ) -> Result<Plan, Error> {
         let t = class.t;
         let old = self.stored_row(anchor)?;
         let mut cells = BTreeMap::new();
@@ -369,7 +399,17 @@ impl Txn<'_> {
             }
         }
         let new = old.clone().unwrap_or_default().into_iter().map(Some).collect();
-        Ok(Plan::Show(Box::new(Show { class: class.clone(), anchor, old, new, cells, held, stuck: true, dead, moved: false })))
+        Ok(Plan::Show(Box::new(Show {
+            class: class.clone(),
+            anchor,
+            old,
+            new,
+            cells,
+            held,
+            stuck: true,
+            dead,
+            moved: false,
+        })))
     }
 
     fn show_raw(&mut self, t: u32, col: Col, dot: LocalDot, v: &Value, old: Option<&Value>) -> Result<Value, Error> {
@@ -389,7 +429,15 @@ impl Txn<'_> {
     }
 
     /// What a reference to a row that is gone shows: at home what the application left there, else a stand-in.
-    fn show_dangling(&mut self, t: u32, col: Col, b: LocalDot, members: &[usize], dot: LocalDot, old: Option<&Value>) -> Result<Value, Error> {
+    fn show_dangling(
+        &mut self,
+        t: u32,
+        col: Col,
+        b: LocalDot,
+        members: &[usize],
+        dot: LocalDot,
+        old: Option<&Value>,
+    ) -> Result<Value, Error> {
         let Some((pt, r)) = self.reference(t, col) else { return Ok(Value::Null) };
         let left_there = self.shown_write(members, col).is_some_and(|(d, _)| d == dot);
         if let Some(old) = old.filter(|_| left_there)
@@ -412,7 +460,17 @@ impl Txn<'_> {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn target(&mut self, plan: &mut RowPlan, child: &Class, members: &[usize], t: u32, col: Col, dot: LocalDot, b: LocalDot, doubles: &HashSet<ClassId>) -> Result<Target, Error> {
+    fn target(
+        &mut self,
+        plan: &mut RowPlan,
+        child: &Class,
+        members: &[usize],
+        t: u32,
+        col: Col,
+        dot: LocalDot,
+        b: LocalDot,
+        doubles: &HashSet<ClassId>,
+    ) -> Result<Target, Error> {
         let Some((pt, r)) = self.reference(t, col) else { return Ok(Target::Dangling) };
         if self.s.t(pt).database.is_some() {
             return Ok(match self.foreign_row(pt, b, &r.target_column)? {
@@ -577,7 +635,7 @@ impl Txn<'_> {
     // ---- what follows
 
     /// Rows that wait for one of these births.
-    fn touch_waiting(&mut self, class: &Class) -> Result<(), Error> {
+    pub fn touch_waiting(&mut self, class: &Class) -> Result<(), Error> {
         if !self.has_held()? {
             return Ok(());
         }
@@ -673,8 +731,12 @@ impl Txn<'_> {
         }
         loop {
             let mut losers: BTreeSet<(LocalDot, usize)> = BTreeSet::new();
-            let mut shows: Vec<LocalDot> =
-                plan.plans.iter().filter(|((pt, _), p)| *pt == t && matches!(p, Plan::Show(_))).map(|((_, l), _)| *l).collect();
+            let mut shows: Vec<LocalDot> = plan
+                .plans
+                .iter()
+                .filter(|((pt, _), p)| *pt == t && matches!(p, Plan::Show(_)))
+                .map(|((_, l), _)| *l)
+                .collect();
             shows.sort_unstable();
             for (u, unique) in uniques.iter().enumerate() {
                 let mut groups: BTreeMap<Vec<u8>, Vec<LocalDot>> = BTreeMap::new();
@@ -754,7 +816,14 @@ impl Txn<'_> {
         (stamp, dot)
     }
 
-    fn fall_back(&mut self, plan: &mut RowPlan, t: u32, l: LocalDot, table: &Table, unique: &Unique) -> Result<(), Error> {
+    fn fall_back(
+        &mut self,
+        plan: &mut RowPlan,
+        t: u32,
+        l: LocalDot,
+        table: &Table,
+        unique: &Unique,
+    ) -> Result<(), Error> {
         let Some(Plan::Show(show)) = plan.plans.get(&(t, l)) else { return Ok(()) };
         let mut show = show.clone();
         let whole = HeldRow { register: None, dot: None, reason: ConflictKind::Unique, waits: None };
@@ -776,14 +845,18 @@ impl Txn<'_> {
             if let Some((dot, _)) = show.cells.get(&col).cloned()
                 && show.new[p].as_ref() != Some(&old[p])
             {
-                show.held.push(HeldRow { register: Some(Register::Column(col)), dot: Some(dot), reason: ConflictKind::Unique, waits: None });
+                show.held.push(HeldRow {
+                    register: Some(Register::Column(col)),
+                    dot: Some(dot),
+                    reason: ConflictKind::Unique,
+                    waits: None,
+                });
                 show.new[p] = Some(old[p].clone());
-                if let Some((d, c)) = self.shown_write(&members, col) {
-                    if let (Cell::Row(b), Some((pt, _))) = (&c, self.s.t(t).refs.get(&col)) {
-                        self.keep_shown(plan, *pt, *b)?;
-                    }
-                    show.cells.insert(col, (d, c));
-                }
+                self.keep_named(plan, t, col, &old[p])?;
+                match self.shown_write(&members, col) {
+                    Some(w) => show.cells.insert(col, w),
+                    None => show.cells.remove(&col),
+                };
             }
         }
         show.stuck = true;
@@ -809,7 +882,9 @@ impl Txn<'_> {
                     continue;
                 }
                 let Some((s, dot, top)) = self.class_cell(&sources, col)? else { continue };
-                let Some(winner) = self.births[s].rec.entries.iter().find(|e| e.write.dot == dot).map(|e| e.write.clone()) else {
+                let Some(winner) =
+                    self.births[s].rec.entries.iter().find(|e| e.write.dot == dot).map(|e| e.write.clone())
+                else {
                     continue;
                 };
                 for &m in &members {
@@ -825,7 +900,14 @@ impl Txn<'_> {
                         if self.same_row(t, col, &cell, &top)? {
                             continue;
                         }
-                        self.record_loss(t, mb, Register::Column(col), (&w, Some(&cell)), (&winner, Some(&top)), ConflictKind::InsertInsert)?;
+                        self.record_loss(
+                            t,
+                            mb,
+                            Register::Column(col),
+                            (&w, Some(&cell)),
+                            (&winner, Some(&top)),
+                            ConflictKind::InsertInsert,
+                        )?;
                     }
                 }
             }
@@ -879,8 +961,9 @@ impl Txn<'_> {
             let out = plan.swaps.contains(&(show.class.t, show.class.leader)) && show.old.is_some() && show.changes();
             if let Err(e) = self.write_row(&show, out) {
                 return match &e {
-                    Error::Sqlite { source } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
-                        || source.sqlite_error_code() == Some(rusqlite::ErrorCode::TypeMismatch) =>
+                    Error::Sqlite { source }
+                        if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+                            || source.sqlite_error_code() == Some(rusqlite::ErrorCode::TypeMismatch) =>
                     {
                         Ok(Err(Poisoned(show.class.t, show.class.leader)))
                     }
@@ -943,13 +1026,16 @@ impl Txn<'_> {
 
     fn remove_row(&mut self, a: usize) -> Result<(), Error> {
         let t = self.births[a].t;
-        let (Some(key), Some(table)) = (self.births[a].row_key.clone(), self.s.t(t).table.clone()) else { return Ok(()) };
+        let (Some(key), Some(table)) = (self.births[a].row_key.clone(), self.s.t(t).table.clone()) else {
+            return Ok(());
+        };
         if key.is_content() {
             let row = self.stored_row(a)?.unwrap_or_default();
             let sql = format!("DELETE FROM main.{} WHERE {}", quote(&table.name), one_by_content(&table, 0));
             self.c.prepare_cached(&sql)?.execute(params_from_iter(row))?;
         } else {
-            let sql = format!("DELETE FROM main.{} WHERE {}", quote(&table.name), crate::transaction::locate(&table, 0));
+            let sql =
+                format!("DELETE FROM main.{} WHERE {}", quote(&table.name), crate::transaction::locate(&table, 0));
             self.c.prepare_cached(&sql)?.execute(params_from_iter(key.values().unwrap_or_default()))?;
         }
         Ok(())
@@ -960,7 +1046,9 @@ impl Txn<'_> {
         let table = self.s.t(t).table.clone().expect("shown rows have a table");
         let n = self.counts.entry(t).or_default();
         let places: Vec<usize> = match &show.old {
-            Some(old) if !out => (0..old.len()).filter(|&p| show.new[p].as_ref().is_some_and(|v| *v != old[p])).collect(),
+            Some(old) if !out => {
+                (0..old.len()).filter(|&p| show.new[p].as_ref().is_some_and(|v| *v != old[p])).collect()
+            }
             Some(_) => (0..table.columns.len()).collect(),
             None => (0..table.columns.len()).filter(|&p| show.new[p].is_some()).collect(),
         };
@@ -974,8 +1062,11 @@ impl Txn<'_> {
         }
         let row = show.row();
         if show.old.is_some() && !out {
-            let set: Vec<String> =
-                places.iter().enumerate().map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1)).collect();
+            let set: Vec<String> = places
+                .iter()
+                .enumerate()
+                .map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1))
+                .collect();
             let key = self.births[show.anchor].row_key.clone().expect("it has a row");
             let mut values: Vec<Value> = places.iter().map(|&p| row[p].clone()).collect();
             let locate = if key.is_content() {
@@ -993,7 +1084,12 @@ impl Txn<'_> {
             let sql = if places.is_empty() {
                 format!("INSERT OR ABORT INTO main.{} DEFAULT VALUES", quote(&table.name))
             } else {
-                format!("INSERT OR ABORT INTO main.{} ({}) VALUES ({})", quote(&table.name), names.join(", "), marks.join(", "))
+                format!(
+                    "INSERT OR ABORT INTO main.{} ({}) VALUES ({})",
+                    quote(&table.name),
+                    names.join(", "),
+                    marks.join(", ")
+                )
             };
             self.c.prepare_cached(&sql)?.execute(params_from_iter(places.iter().map(|&p| &row[p])))?;
         }
@@ -1026,7 +1122,10 @@ impl Txn<'_> {
             for e in &mut birth.rec.entries {
                 let dot = e.write.dot;
                 for f in &mut e.fields {
-                    f.shown = show.cells.get(&f.col).is_some_and(|(d, c)| *d == dot || *c == f.cell && !matches!(c, Cell::Unread));
+                    f.shown = show
+                        .cells
+                        .get(&f.col)
+                        .is_some_and(|(d, c)| *d == dot || *c == f.cell && !matches!(c, Cell::Unread));
                 }
             }
             birth.standing = if lives || show.dead { Standing::Shown } else { Standing::Dead };
@@ -1088,8 +1187,11 @@ pub fn keys_with(c: &Connection, table: &Table, places: &[usize], values: &[Valu
     let condition = if table.key == Key::Content {
         content_condition(table, 0)
     } else {
-        let each: Vec<String> =
-            places.iter().enumerate().map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1)).collect();
+        let each: Vec<String> = places
+            .iter()
+            .enumerate()
+            .map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1))
+            .collect();
         each.join(" AND ")
     };
     let sql = format!("SELECT {list} FROM main.{} WHERE {condition}", quote(&table.name));

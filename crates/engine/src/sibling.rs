@@ -97,7 +97,10 @@ impl Txn<'_> {
                 let n: Option<u32> = self
                     .c
                     .query_row(
-                        &format!("SELECT n FROM {}._lockstep_table WHERE database IS NULL AND synced AND name = ?1", a.schema),
+                        &format!(
+                            "SELECT n FROM {}._lockstep_table WHERE database IS NULL AND synced AND name = ?1",
+                            a.schema
+                        ),
                         [table.as_ref().map_or(&name, |t| &t.name)],
                         |r| r.get(0),
                     )
@@ -178,15 +181,18 @@ impl Txn<'_> {
     }
 
     fn target_value(&self, f: &ForeignTable, key: &LocalKey, target: &str) -> Result<Option<Value>, Error> {
-        let Some(p) = f.table.column(target) else { return Ok(None) };
+        let Some(p) = target_place(&f.table, target) else { return Ok(None) };
         if let (Key::Id { column, .. }, Some(id)) = (&f.table.key, key.id())
             && *column == p
         {
             return Ok(Some(Value::Integer(id)));
         }
         let (Some(values), Some(places)) = (key.values(), key_places(&f.table)) else { return Ok(None) };
-        let locate: Vec<String> =
-            places.iter().enumerate().map(|(i, &k)| format!("{} = ?{}", quote(&f.table.columns[k].name), i + 1)).collect();
+        let locate: Vec<String> = places
+            .iter()
+            .enumerate()
+            .map(|(i, &k)| format!("{} = ?{}", quote(&f.table.columns[k].name), i + 1))
+            .collect();
         let sql = format!(
             "SELECT {} FROM {}.{} WHERE {}",
             quote(&f.table.columns[p].name),
@@ -279,9 +285,23 @@ fn key_places(table: &Table) -> Option<Vec<usize>> {
     }
 }
 
+/// The column that a reference names; none given (as for other files): the key, if that is a single column.
+fn target_place(table: &Table, target: &str) -> Option<usize> {
+    if target.is_empty() {
+        return key_places(table).filter(|p| p.len() == 1).map(|p| p[0]);
+    }
+    table.column(target)
+}
+
 /// The key of the row whose `target` column has this value.
-pub fn key_by_target(c: &Connection, schema: &str, table: &Table, target: &str, value: &Value) -> Result<Option<LocalKey>, Error> {
-    let Some(p) = table.column(target) else { return Ok(None) };
+pub fn key_by_target(
+    c: &Connection,
+    schema: &str,
+    table: &Table,
+    target: &str,
+    value: &Value,
+) -> Result<Option<LocalKey>, Error> {
+    let Some(p) = target_place(table, target) else { return Ok(None) };
     if let Key::Id { column, .. } = table.key
         && column == p
         && let Some(id) = value.as_integer()
@@ -289,7 +309,11 @@ pub fn key_by_target(c: &Connection, schema: &str, table: &Table, target: &str, 
         return Ok(Some(LocalKey::Id(id)));
     }
     let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
-    let sql = format!("SELECT {list} FROM {schema}.{} WHERE {} = ?1 LIMIT 1", quote(&table.name), quote(&table.columns[p].name));
+    let sql = format!(
+        "SELECT {list} FROM {schema}.{} WHERE {} = ?1 LIMIT 1",
+        quote(&table.name),
+        quote(&table.columns[p].name)
+    );
     let n = table.columns.len();
     let row: Option<Vec<Value>> = c
         .prepare_cached(&sql)?

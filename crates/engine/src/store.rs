@@ -317,9 +317,8 @@ impl State {
         let mut done = vec![false; n];
         let mut rank = 0;
         while !left.is_empty() {
-            let free = |i: usize| {
-                self.tables[i].refs.values().all(|&(p, _)| p as usize == i + 1 || done[p as usize - 1])
-            };
+            let free =
+                |i: usize| self.tables[i].refs.values().all(|&(p, _)| p as usize == i + 1 || done[p as usize - 1]);
             let at = left.iter().position(|&i| free(i)).unwrap_or(0);
             let i = left.remove(at);
             done[i] = true;
@@ -398,9 +397,8 @@ impl State {
         if let Some(s) = self.contexts.get(&context) {
             return Ok(s.clone());
         }
-        let bytes: Vec<u8> = c
-            .prepare_cached("SELECT seen FROM _lockstep_context WHERE n = ?1")?
-            .query_row([context], |r| r.get(0))?;
+        let bytes: Vec<u8> =
+            c.prepare_cached("SELECT seen FROM _lockstep_context WHERE n = ?1")?.query_row([context], |r| r.get(0))?;
         let mut i = bytes.as_slice();
         let mut seen = Vec::new();
         while !i.is_empty() {
@@ -472,13 +470,19 @@ impl State {
     /// Writes back what changed. In the transaction that read it.
     pub fn store(&mut self, c: &Connection) -> Result<(), Error> {
         for n in self.stored_replicas..self.replicas.len() {
-            c.prepare_cached("INSERT INTO _lockstep_replica (n, id, node) VALUES (?1, ?2, ?3)")?
-                .execute(params![n, self.replicas[n].0.as_slice(), self.nodes[n]])?;
+            c.prepare_cached("INSERT INTO _lockstep_replica (n, id, node) VALUES (?1, ?2, ?3)")?.execute(params![
+                n,
+                self.replicas[n].0.as_slice(),
+                self.nodes[n]
+            ])?;
         }
         self.stored_replicas = self.replicas.len();
         for n in std::mem::take(&mut self.new_contexts) {
-            c.prepare_cached("INSERT INTO _lockstep_context (n, t, seen) VALUES (?1, ?2, ?3)")?
-                .execute(params![n, self.context_table[&n], encode_seen(&self.contexts[&n])])?;
+            c.prepare_cached("INSERT INTO _lockstep_context (n, t, seen) VALUES (?1, ?2, ?3)")?.execute(params![
+                n,
+                self.context_table[&n],
+                encode_seen(&self.contexts[&n])
+            ])?;
         }
         for i in 0..self.tables.len() {
             let t = &mut self.tables[i];

@@ -139,7 +139,9 @@ impl Future {
             })
             .collect();
         let entry = Entry { write: self.write.clone(), existence: self.existence.clone(), fields: self.fields.clone() };
-        let rec = Record { origin, alone, awaits, held: self.origin.is_some(), entries: vec![entry], ..Record::default() }.encode();
+        let rec =
+            Record { origin, alone, awaits, held: self.origin.is_some(), entries: vec![entry], ..Record::default() }
+                .encode();
         let mut o = Vec::new();
         crate::record::put(&mut o, rec.len() as u64);
         o.extend_from_slice(&rec);
@@ -363,7 +365,18 @@ impl<'c> Txn<'c> {
         };
         let held = if rec.held { self.stored_held(t, b)? } else { Vec::new() };
         let i = self.births.len();
-        self.births.push(Birth { t, b, rec, row_key: key.clone(), key, read: false, dirty: false, standing, held, before });
+        self.births.push(Birth {
+            t,
+            b,
+            rec,
+            row_key: key.clone(),
+            key,
+            read: false,
+            dirty: false,
+            standing,
+            held,
+            before,
+        });
         self.index.insert((t, b), i);
         if class.is_some() {
             self.read(i)?;
@@ -372,7 +385,9 @@ impl<'c> Txn<'c> {
     }
 
     fn stored_held(&self, t: u32, b: LocalDot) -> Result<Vec<Register>, Error> {
-        let mut q = self.c.prepare_cached("SELECT DISTINCT col FROM _lockstep_held WHERE t = ?1 AND b = ?2 AND col IS NOT NULL AND col >= -1")?;
+        let mut q = self.c.prepare_cached(
+            "SELECT DISTINCT col FROM _lockstep_held WHERE t = ?1 AND b = ?2 AND col IS NOT NULL AND col >= -1",
+        )?;
         let held = q.query_map(params![t, b.0], |r| Ok(Register::from_number(r.get(0)?)))?;
         Ok(held.collect::<Result<_, _>>()?)
     }
@@ -506,7 +521,8 @@ impl<'c> Txn<'c> {
     fn body(&self, t: u32, b: LocalDot) -> Result<Vec<Unshown>, Error> {
         let sql = format!("SELECT body FROM _lockstep_unshown_{t} WHERE b = ?1");
         let bytes: Option<Vec<u8>> = self.c.prepare_cached(&sql)?.query_row([b.0], |r| r.get(0)).optional()?;
-        decode_unshown(&bytes.unwrap_or_default()).ok_or_else(|| damaged(format!("unshown values of {} in table {t}", b.0)))
+        decode_unshown(&bytes.unwrap_or_default())
+            .ok_or_else(|| damaged(format!("unshown values of {} in table {t}", b.0)))
     }
 
     /// The application's row of a birth that is an anchor, as it was when the transaction began.
@@ -550,7 +566,8 @@ impl<'c> Txn<'c> {
         let places = &self.s.tables[birth.t as usize - 1].place;
         for e in &mut birth.rec.entries {
             for f in &mut e.fields {
-                let kept = |c: u16| body.iter().find(|(bc, d, _)| bc.0 == c && *d == e.write.dot).map(|(_, _, v)| v.clone());
+                let kept =
+                    |c: u16| body.iter().find(|(bc, d, _)| bc.0 == c && *d == e.write.dot).map(|(_, _, v)| v.clone());
                 let shown = row.and_then(|r| places.get(usize::from(f.col.0)).copied().flatten().map(|p| r[p].clone()));
                 let value = match kept(f.col.0) {
                     Some(v) => {
@@ -577,7 +594,12 @@ impl<'c> Txn<'c> {
     pub fn policy(&self, t: u32, col: Col) -> (Keeps, Option<&str>) {
         let Some(table) = &self.s.t(t).table else { return (Keeps::Newest, None) };
         let name = &self.s.t(t).cols[usize::from(col.0)];
-        let p = table.config.columns.iter().find(|(c, _)| c.eq_ignore_ascii_case(name)).map_or(&table.config.policy, |(_, p)| p);
+        let p = table
+            .config
+            .columns
+            .iter()
+            .find(|(c, _)| c.eq_ignore_ascii_case(name))
+            .map_or(&table.config.policy, |(_, p)| p);
         match p {
             Policy::Newest => (Keeps::Newest, None),
             Policy::Review => (Keeps::All, None),
@@ -594,7 +616,13 @@ impl<'c> Txn<'c> {
     }
 
     /// Merges one write into one birth. Values must be read, unless the birth is new.
-    pub fn merge(&mut self, i: usize, write: &Write, existence: Option<Existence>, fields: Vec<Field>) -> Result<(), Error> {
+    pub fn merge(
+        &mut self,
+        i: usize,
+        write: &Write,
+        existence: Option<Existence>,
+        fields: Vec<Field>,
+    ) -> Result<(), Error> {
         let t = self.births[i].t;
         let b = self.births[i].b;
         let n = fields.len() as i64 + i64::from(existence.is_some());
@@ -688,7 +716,13 @@ impl<'c> Txn<'c> {
         let view: Vec<Present<'_>> = present
             .iter()
             .zip(&facts)
-            .map(|((write, _), &(saw_incoming, seen, equal, preferred))| Present { write, saw_incoming, seen, equal, preferred })
+            .map(|((write, _), &(saw_incoming, seen, equal, preferred))| Present {
+                write,
+                saw_incoming,
+                seen,
+                equal,
+                preferred,
+            })
             .collect();
         let mine = self.preferred(node.as_deref(), write);
         let verdict = judge(write.dot, write, mine, &view, keeps, |a, b| self.order(a, b));
@@ -713,7 +747,14 @@ impl<'c> Txn<'c> {
                 }
                 Fate::Loses => {
                     self.take_out(i, f.col, w.dot);
-                    self.record_loss(t, b, register, (w, Some(&g.cell)), (write, Some(&f.cell)), ConflictKind::UpdateUpdate)?;
+                    self.record_loss(
+                        t,
+                        b,
+                        register,
+                        (w, Some(&g.cell)),
+                        (write, Some(&f.cell)),
+                        ConflictKind::UpdateUpdate,
+                    )?;
                     self.out_of_register(t, b, register, w.clone(), Some(g.cell.clone()), true, write.dot);
                 }
             }
@@ -736,7 +777,16 @@ impl<'c> Txn<'c> {
     }
 
     /// A value leaves its register: to the archive (or it was never here, and only counts).
-    pub fn out_of_register(&mut self, t: u32, b: LocalDot, register: Register, write: Write, cell: Option<Cell>, lost: bool, by: LocalDot) {
+    pub fn out_of_register(
+        &mut self,
+        t: u32,
+        b: LocalDot,
+        register: Register,
+        write: Write,
+        cell: Option<Cell>,
+        lost: bool,
+        by: LocalDot,
+    ) {
         self.account(t, if lost { ARCHIVED } else { SUPERSEDED }, 1);
         self.archive.push(Archived { t, b, register, write, lost, by, cell });
     }
@@ -763,7 +813,14 @@ impl<'c> Txn<'c> {
                 if self.order(e, g) == Ordering::Less {
                     self.record_loss(t, b, column, (e, Some(&f.cell)), (g, None), ConflictKind::DeleteUpdate)?;
                 } else {
-                    self.record_loss(t, b, Register::Existence, (g, None), (e, Some(&f.cell)), ConflictKind::UpdateDelete)?;
+                    self.record_loss(
+                        t,
+                        b,
+                        Register::Existence,
+                        (g, None),
+                        (e, Some(&f.cell)),
+                        ConflictKind::UpdateDelete,
+                    )?;
                 }
             }
         }
@@ -848,7 +905,8 @@ impl<'c> Txn<'c> {
         let mut sum = self.hash.lives(birth.b, &self.s.replicas);
         for e in &birth.rec.entries {
             for f in &e.fields {
-                sum = sum.wrapping_add(self.hash.field(birth.b, &cols[usize::from(f.col.0)], &f.cell, &self.s.replicas));
+                sum =
+                    sum.wrapping_add(self.hash.field(birth.b, &cols[usize::from(f.col.0)], &f.cell, &self.s.replicas));
             }
         }
         sum
@@ -962,8 +1020,10 @@ impl<'c> Txn<'c> {
         if let Some(class) = class {
             let now = (class.leader, anchor);
             if birth.before.class != Some(now) {
-                c.prepare_cached("INSERT OR REPLACE INTO _lockstep_class (t, b, leader, anchor) VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![t, b.0, now.0.0, now.1.map(|a| a.0)])?;
+                c.prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_class (t, b, leader, anchor) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![t, b.0, now.0.0, now.1.map(|a| a.0)])?;
             }
         }
         self.store_dots_of(i);
@@ -1011,14 +1071,18 @@ impl<'c> Txn<'c> {
         for (col, to) in birth.before.links.iter().filter(|l| !now.contains(l)) {
             if let Some(pt) = target(*col) {
                 self.c
-                    .prepare_cached("DELETE FROM _lockstep_link WHERE pt = ?1 AND p = ?2 AND ct = ?3 AND c = ?4 AND col = ?5")?
+                    .prepare_cached(
+                        "DELETE FROM _lockstep_link WHERE pt = ?1 AND p = ?2 AND ct = ?3 AND c = ?4 AND col = ?5",
+                    )?
                     .execute(params![pt, to.0, t, b.0, col.0])?;
             }
         }
         for (col, to) in now.iter().filter(|l| !birth.before.links.contains(l)) {
             if let Some(pt) = target(*col) {
                 self.c
-                    .prepare_cached("INSERT OR IGNORE INTO _lockstep_link (pt, p, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO _lockstep_link (pt, p, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
                     .execute(params![pt, to.0, t, b.0, col.0])?;
             }
         }
@@ -1036,7 +1100,9 @@ impl<'c> Txn<'c> {
         for (col, v) in raws {
             if let Some(pt) = target(col) {
                 self.c
-                    .prepare_cached("INSERT OR IGNORE INTO _lockstep_raw (pt, value, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO _lockstep_raw (pt, value, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
                     .execute(params![pt, v, t, b.0, col.0])?;
             }
         }
@@ -1046,7 +1112,9 @@ impl<'c> Txn<'c> {
     fn store_edges(&mut self) -> Result<(), Error> {
         for (t, e) in std::mem::take(&mut self.new_edges) {
             self.c
-                .prepare_cached("INSERT OR REPLACE INTO _lockstep_alias (t, a, b, kind, d, stamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_alias (t, a, b, kind, d, stamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
                 .execute(params![t, e.a.0, e.b.0, e.kind as u8, e.dot.0, e.stamp.0])?;
         }
         Ok(())
@@ -1098,7 +1166,17 @@ impl<'c> Txn<'c> {
                     "INSERT OR REPLACE INTO _lockstep_archive (t, b, d, col, stamp, why, by, at, value)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?
-                .execute(params![a.t, a.b.0, a.write.dot.0, a.register.number(), a.write.stamp.0, a.lost, a.by.0, self.now.0, o])?;
+                .execute(params![
+                    a.t,
+                    a.b.0,
+                    a.write.dot.0,
+                    a.register.number(),
+                    a.write.stamp.0,
+                    a.lost,
+                    a.by.0,
+                    self.now.0,
+                    o
+                ])?;
         }
         Ok(())
     }
@@ -1133,7 +1211,9 @@ impl<'c> Txn<'c> {
         }
         for (n, f) in std::mem::take(&mut self.futures).into_iter().enumerate() {
             self.c
-                .prepare_cached("INSERT OR REPLACE INTO _lockstep_future (t, d, n, stamp, b, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_future (t, d, n, stamp, b, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
                 .execute(params![f.t, f.write.dot.0, n, f.write.stamp.0, f.b.0, f.encode()])?;
         }
         Ok(())
@@ -1197,7 +1277,8 @@ fn unshown_body(birth: &Birth, own: u32, row: Option<&[Value]>) -> Vec<Unshown> 
 /// What a stored dot stands for.
 pub fn load_dot(c: &Connection, t: u32, d: LocalDot) -> Result<Option<DotOf>, Error> {
     let sql = format!("SELECT what FROM _lockstep_dot_{t} WHERE d = ?1");
-    let what: Option<Value> = c.prepare_cached(&sql)?.query_row([d.0], |r| Ok(Value::from(r.get_ref(0)?))).optional()?;
+    let what: Option<Value> =
+        c.prepare_cached(&sql)?.query_row([d.0], |r| Ok(Value::from(r.get_ref(0)?))).optional()?;
     what.map(|w| decode_dot(&w).ok_or_else(|| damaged("a dot"))).transpose()
 }
 

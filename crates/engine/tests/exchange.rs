@@ -251,7 +251,8 @@ fn a_child_waits_for_its_parent() {
 #[test]
 fn rows_without_a_key_are_counted() {
     let dir = tempfile::tempdir().unwrap();
-    let schema = "CREATE TABLE log (what TEXT, n); CREATE TABLE role (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+    let schema =
+        "CREATE TABLE log (what TEXT, n); CREATE TABLE role (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
         CREATE TABLE has_role (who TEXT, role_id INTEGER REFERENCES role (id));";
     let a = Replica::new(dir.path(), "a", schema);
     let b = Replica::new(dir.path(), "b", schema);
@@ -287,8 +288,16 @@ fn references_into_another_file_follow() {
         d.siblings.push(lockstep_engine::database::Sibling { name: "users".into(), path: u.path.clone() });
         (u, d.attach(conf))
     };
-    let (ua, da) = make("a", "INSERT INTO user VALUES (1, 'admin', 'h'), (2, 'ann', 'a')", "INSERT INTO entry VALUES (1, 2, 'by ann')");
-    let (ub, db) = make("b", "INSERT INTO user VALUES (1, 'bob', 'b'), (2, 'admin', 'h')", "INSERT INTO entry VALUES (1, 1, 'by bob'), (2, 2, 'by admin')");
+    let (ua, da) = make(
+        "a",
+        "INSERT INTO user VALUES (1, 'admin', 'h'), (2, 'ann', 'a')",
+        "INSERT INTO entry VALUES (1, 2, 'by ann')",
+    );
+    let (ub, db) = make(
+        "b",
+        "INSERT INTO user VALUES (1, 'bob', 'b'), (2, 'admin', 'h')",
+        "INSERT INTO entry VALUES (1, 1, 'by bob'), (2, 2, 'by admin')",
+    );
     let all = |u: &Replica, d: &Replica| {
         d.app.execute_batch(&format!("ATTACH '{}' AS u", u.path.display())).unwrap();
         let r = d.rows("SELECT tag, name FROM entry JOIN u.user AS u ON u.id = scout_id ORDER BY 1");
@@ -303,6 +312,7 @@ fn references_into_another_file_follow() {
     }
     // The user comes after the entry.
     ua.sql("INSERT INTO user VALUES (9, 'carl', 'c')");
+    ua.harvest();
     da.sql("INSERT INTO entry VALUES (9, 9, 'by carl')");
     sync(&da, &db);
     assert_eq!(all(&ub, &db).len(), 3);

@@ -50,7 +50,11 @@ impl Replica {
     }
 
     pub fn attach(self, toml: &str) -> Replica {
-        let seed = self.name.bytes().chain(self.database.bytes()).fold(7u64, |a, b| a.wrapping_mul(31).wrapping_add(u64::from(b)));
+        let seed = self
+            .name
+            .bytes()
+            .chain(self.database.bytes())
+            .fold(7u64, |a, b| a.wrapping_mul(31).wrapping_add(u64::from(b)));
         let mut state = seed | 1;
         let mut entropy = |b: &mut [u8]| {
             for x in b {
