@@ -47,6 +47,12 @@ pub enum Error {
         /// The name asked for.
         wanted: String,
     },
+    /// The application changes its schema again and again.
+    #[error("the schema of {} changes faster than capture can follow", path.display())]
+    SchemaMoves {
+        /// The file.
+        path: PathBuf,
+    },
     /// The batch begins where this replica has not come to.
     #[error("the batch begins after writes to `{table}` that have not come yet")]
     StartNotReached {
@@ -107,6 +113,7 @@ impl Error {
             Error::NotAttached { .. } => "not_attached",
             Error::NewerFormat { .. } => "newer_format",
             Error::OtherName { .. } => "other_name",
+            Error::SchemaMoves { .. } => "schema",
             Error::StartNotReached { .. } => "start_not_reached",
             Error::OtherDatabase { .. } => "other_database",
             Error::BadBatch { .. } => "bad_batch",
@@ -129,6 +136,7 @@ impl Error {
             Error::Capture(_) | Error::Damaged { .. } => "run `lockstep doctor`",
             Error::NotAttached { .. } => "run `lockstep attach NAME=FILE` first",
             Error::NewerFormat { .. } => "install the newer Lockstep on this node",
+            Error::SchemaMoves { .. } => "let the migration finish, then sync again",
             Error::OtherName { .. } => "use the name it has, or detach it first",
             Error::Poisoned { .. } | Error::StartNotReached { .. } => {
                 "nothing to do: the next round sends what is missing"

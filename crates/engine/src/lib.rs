@@ -3,6 +3,8 @@
 //! It knows one file at a time (and reads those it refers to), and does no I/O but SQLite. Time and randomness are
 //! passed in. See `docs/architecture.md`.
 mod apply;
+mod attach;
+mod audit;
 pub mod capture;
 pub mod catalog;
 pub mod change;
@@ -18,10 +20,12 @@ pub mod id;
 mod identity;
 mod ids;
 mod key;
+mod listing;
 mod merge;
 mod proof;
 mod record;
 mod reference;
+mod report;
 mod rows;
 mod sibling;
 mod store;

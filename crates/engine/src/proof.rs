@@ -2,11 +2,12 @@
 //!
 //! Always true here: what is counted anew comes from the rows and records themselves, never from the running figures.
 use crate::catalog::{Table, quote};
-use crate::database::{Balance, Verification, VerifiedTable, balance_of};
 use crate::digest::Hash;
 use crate::error::Error;
 use crate::key::LocalKey;
+use crate::listing::balance_of;
 use crate::record::{Cell, LocalDot, Record};
+use crate::report::{Balance, Verification, VerifiedTable};
 use crate::store::damaged;
 use crate::transaction::Txn;
 use crate::value::Value;

@@ -322,3 +322,71 @@ fn references_into_another_file_follow() {
     assert_eq!(all(&ub, &db), ["by admin admin", "by ann ann", "by bob bob", "by carl carl"]);
     assert!(db.open().held().unwrap().is_empty());
 }
+
+#[test]
+fn a_column_that_is_not_here_waits_for_the_migration() {
+    let (_d, a, b) = two();
+    let (a, b) = (a.attach(CONFIG), b.attach(CONFIG));
+    a.sql("INSERT INTO team VALUES (1, 10, 1, 'ten')");
+    settle(&[&a, &b]);
+    b.sql("ALTER TABLE team ADD COLUMN colour TEXT DEFAULT 'none'");
+    b.sql("UPDATE team SET colour = 'red' WHERE id = 1; INSERT INTO team VALUES (2, 20, 1, 'twenty', 'blue')");
+    sync(&a, &b);
+    assert_eq!(a.rows("SELECT id, name FROM team ORDER BY id"), ["1 ten", "2 twenty"]);
+    assert!(!a.open().held().unwrap().is_empty());
+    a.sql("UPDATE team SET name = 'TEN' WHERE id = 1; ALTER TABLE team ADD COLUMN colour TEXT DEFAULT 'none'");
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(
+            r.rows("SELECT id, name, colour FROM team ORDER BY id"),
+            ["1 TEN red", "2 twenty blue"],
+            "{}",
+            r.name
+        );
+        assert!(r.open().held().unwrap().is_empty());
+    }
+    a.sql("UPDATE team SET colour = 'green' WHERE id = 2");
+    settle(&[&a, &b]);
+    assert_eq!(b.rows("SELECT colour FROM team WHERE id = 2"), ["green"]);
+}
+
+#[test]
+fn a_table_that_is_not_here_waits_for_the_migration() {
+    let (_d, a, b) = two();
+    let (a, b) = (a.attach(CONFIG), b.attach(CONFIG));
+    let new = "CREATE TABLE note (id INTEGER PRIMARY KEY, team_id INTEGER REFERENCES team (id), text TEXT)";
+    a.sql(new);
+    a.sql("INSERT INTO team VALUES (1, 10, 1, 'ten'); INSERT INTO note VALUES (1, 1, 'first')");
+    sync(&a, &b);
+    assert_eq!(b.open().held().unwrap().len(), 1);
+    b.sql("INSERT INTO team VALUES (5, 50, 1, 'fifty')");
+    b.sql(new);
+    b.sql("INSERT INTO note VALUES (1, 5, 'mine')");
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(
+            r.rows("SELECT text, name FROM note JOIN team ON team.id = team_id ORDER BY 1"),
+            ["first ten", "mine fifty"],
+            "{}",
+            r.name
+        );
+    }
+}
+
+#[test]
+fn a_rebuilt_table_is_noticed_and_its_rows_compared() {
+    let (_d, a, b) = two();
+    let (a, b) = (a.attach(CONFIG), b.attach(CONFIG));
+    a.sql("INSERT INTO setting VALUES (1, 'x', 'one'), (2, 'y', 'two'), (3, 'z', 'three')");
+    settle(&[&a, &b]);
+    a.sql(
+        "BEGIN; CREATE TABLE tmp (id INTEGER NOT NULL PRIMARY KEY, k TEXT NOT NULL UNIQUE, v TEXT);
+         INSERT INTO tmp SELECT * FROM setting; DROP TABLE setting; ALTER TABLE tmp RENAME TO setting; COMMIT;
+         UPDATE setting SET v = 'uncaptured' WHERE id = 1; DELETE FROM setting WHERE id = 2; INSERT INTO setting VALUES (9, 'n', 'new');",
+    );
+    settle(&[&a, &b]);
+    assert_eq!(b.rows("SELECT k, v FROM setting ORDER BY k"), ["n new", "x uncaptured", "z three"]);
+    a.sql("UPDATE setting SET v = 'captured' WHERE id = 1");
+    settle(&[&a, &b]);
+    assert_eq!(b.rows("SELECT v FROM setting WHERE k = 'x'"), ["captured"]);
+}

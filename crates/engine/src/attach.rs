@@ -1,0 +1,257 @@
+//! Attaching and detaching a file: capture goes in, existing rows become entities; or everything of ours goes out.
+//!
+//! Always true here: the schema objects of the application are never written; the locks are short; an interrupted
+//! attach goes on where it was when it is repeated.
+use crate::catalog::{Catalog, Table, quote};
+use crate::config::DatabaseConfig;
+use crate::database::{Database, Entropy, remember_schema};
+use crate::error::Error;
+use crate::id::{Millis, Stamp};
+use crate::report::AttachReport;
+use crate::sibling::Sibling;
+use crate::store::{self, State};
+use crate::value::Value;
+use crate::{capture, catalog, guest};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use std::path::Path;
+
+/// Existing rows entered in one transaction.
+const ENTER_SLICE: usize = 2000;
+
+/// How to attach.
+#[derive(Clone, Debug, Default)]
+pub struct AttachOptions {
+    /// Switch the file to write-ahead logging.
+    pub wal: bool,
+}
+
+/// Installs capture in a file and enters its rows. Safe to repeat after an interruption.
+#[allow(clippy::too_many_arguments)]
+pub fn attach(
+    path: &Path,
+    name: &str,
+    config: &DatabaseConfig,
+    siblings: &[Sibling],
+    options: &AttachOptions,
+    now: Millis,
+    entropy: Entropy<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<AttachReport, Error> {
+    let c = guest::open(path)?;
+    if options.wal {
+        c.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    }
+    let found = catalog::read(&c, name, config)?;
+    let warnings = found.warnings.iter().map(|w| format!("{}: {}", w.table, w.text)).collect();
+    let left_out = found.left_out.clone();
+    if store::is_attached(&c)? {
+        check_format(&c, path)?;
+        let is = store::name(&c)?;
+        if is != name {
+            return Err(Error::OtherName { path: path.to_owned(), found: is, wanted: name.to_owned() });
+        }
+    } else {
+        install(&c, name, config, &found, entropy)?;
+    }
+    drop(c);
+    let mut db = Database::open(path, siblings)?;
+    db.enter_rows(now, progress)?;
+    db.harvest(now)?;
+    Ok(AttachReport { name: name.to_owned(), tables: db.tables()?, left_out, warnings })
+}
+
+pub fn check_format(c: &Connection, path: &Path) -> Result<(), Error> {
+    let format = store::format(c)?;
+    if format > store::FORMAT {
+        return Err(Error::NewerFormat { path: path.to_owned(), found: format, known: store::FORMAT });
+    }
+    Ok(())
+}
+
+fn install(
+    c: &Connection,
+    name: &str,
+    config: &DatabaseConfig,
+    found: &Catalog,
+    entropy: Entropy<'_>,
+) -> Result<(), Error> {
+    let tx = c.unchecked_transaction()?;
+    store::create(&tx)?;
+    let mut random = || {
+        let mut b = [0u8; 16];
+        entropy(&mut b);
+        b
+    };
+    let (own, mark, key) = (random(), random(), random());
+    let config = serde_json::to_string(config).map_err(|e| store::damaged(e.to_string()))?;
+    store::set_meta(&tx, "format", store::FORMAT)?;
+    store::set_meta(&tx, "name", name)?;
+    store::set_meta(&tx, "config", config)?;
+    store::set_meta(&tx, "own", 1)?;
+    store::set_meta(&tx, "clock", 0)?;
+    store::set_meta(&tx, "mark", mark.as_slice())?;
+    store::set_meta(&tx, "digest_key", key.as_slice())?;
+    tx.execute("INSERT INTO _lockstep_replica (n, id) VALUES (1, ?1)", [own.as_slice()])?;
+    for (i, t) in found.tables.iter().enumerate() {
+        add_table(&tx, i as u32 + 1, t)?;
+    }
+    remember_schema(&tx)?;
+    tx.commit()?;
+    Ok(())
+}
+
+pub fn add_table(c: &Connection, n: u32, t: &Table) -> Result<(), Error> {
+    c.execute(
+        "INSERT INTO _lockstep_table (n, name, synced, harvested, digest, rows, a0, a1, a2, a3, a4, a5)
+         VALUES (?1, ?2, 1, 0, zeroblob(16), 0, 0, 0, 0, 0, 0, 0)",
+        params![n, t.name],
+    )?;
+    store::create_table(c, n)?;
+    capture_table(c, n, t)
+}
+
+/// Installs capture for a table that has a number, and marks the ids that it ever had.
+pub fn capture_table(c: &Connection, n: u32, t: &Table) -> Result<(), Error> {
+    capture::install(c, n, t)?;
+    let mut highest = crate::ids::highest_id(c, t)?;
+    let has: i64 =
+        c.query_row("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'", [], |r| r.get(0))?;
+    if has > 0 && t.surrogate().is_some() {
+        let seq: Option<i64> =
+            c.query_row("SELECT seq FROM sqlite_sequence WHERE name = ?1", [&t.name], |r| r.get(0)).optional()?;
+        highest = highest.max(seq.unwrap_or(0));
+    }
+    if highest > 0 {
+        c.execute("DELETE FROM _lockstep_used WHERE t = ?1 AND lo BETWEEN 1 AND ?2 AND hi <= ?2", params![n, highest])?;
+        c.execute("INSERT OR REPLACE INTO _lockstep_used (t, lo, hi) VALUES (?1, 1, ?2)", params![n, highest])?;
+    }
+    Ok(())
+}
+
+/// Removes every trace of Lockstep from a file; schema and rows stay as they are.
+pub fn detach(path: &Path) -> Result<(), Error> {
+    let c = guest::open(path)?;
+    if !store::is_attached(&c)? {
+        return Err(Error::NotAttached { path: path.to_owned() });
+    }
+    let tx = c.unchecked_transaction()?;
+    capture::remove_all(&tx)?;
+    tx.commit()?;
+    Ok(())
+}
+
+impl Database {
+    /// Enters the rows of tables that were not entered yet.
+    pub(crate) fn enter_rows(&mut self, now: Millis, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+        let mut total = 0;
+        for t in &self.catalog.tables {
+            let sql = format!("SELECT count(*) FROM main.{}", quote(&t.name));
+            total += self.c.query_row(&sql, [], |r| r.get::<_, u64>(0))?;
+        }
+        let mut done = 0;
+        let order: Vec<(u32, Table)> = {
+            let s = State::load(&self.c, &self.catalog)?;
+            let mut list: Vec<_> =
+                s.tables.iter().filter_map(|t| t.table.as_ref().map(|x| (t.rank, t.n, (**x).clone()))).collect();
+            list.sort_by_key(|(rank, _, _)| *rank);
+            list.into_iter().map(|(_, n, t)| (n, t)).collect()
+        };
+        for (n, table) in order {
+            let entered: Option<i64> =
+                self.c.query_row("SELECT entered FROM _lockstep_table WHERE n = ?1", [n], |r| r.get(0))?;
+            if entered.is_some() {
+                continue;
+            }
+            let mut cursor: Option<Vec<Value>> = None;
+            loop {
+                let (rows, next) = self.write_unchecked(now, |txn| {
+                    let page = page(txn.c, &table, cursor.as_deref(), ENTER_SLICE)?;
+                    let count = page.rows.len() as u64;
+                    for (row, modified) in page.rows {
+                        txn.enter_row(n, &table, row, modified)?;
+                    }
+                    if page.next.is_none() {
+                        txn.c.execute("UPDATE _lockstep_table SET entered = 1 WHERE n = ?1", [n])?;
+                    }
+                    txn.store()?;
+                    Ok((count, page.next))
+                })?;
+                done += rows;
+                progress(done, total.max(done));
+                match next {
+                    Some(k) => cursor = Some(k),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A page of existing rows, with the time they were last changed where a column says so.
+pub struct Page {
+    pub rows: Vec<(Vec<Value>, Option<Stamp>)>,
+    pub next: Option<Vec<Value>>,
+}
+
+pub fn page(c: &Connection, table: &Table, after: Option<&[Value]>, most: usize) -> Result<Page, Error> {
+    let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
+    let modified = match table.config.modified.as_deref().or_else(|| table.column("updated_at").map(|_| "updated_at")) {
+        Some(m) => {
+            let m = quote(m);
+            format!(
+                "CASE typeof({m}) WHEN 'text' THEN CAST((julianday({m}) - 2440587.5) * 86400000.0 AS INTEGER)
+                 WHEN 'integer' THEN CASE WHEN {m} > 100000000000 THEN {m} ELSE {m} * 1000 END END"
+            )
+        }
+        None => "NULL".to_owned(),
+    };
+    let by: Vec<String> = if table.without_rowid {
+        match &table.key {
+            catalog::Key::Id { column, .. } => vec![quote(&table.columns[*column].name)],
+            catalog::Key::Columns(places) => places.iter().map(|&p| quote(&table.columns[p].name)).collect(),
+            catalog::Key::Content => Vec::new(),
+        }
+    } else {
+        vec![
+            ["rowid", "_rowid_", "oid"]
+                .into_iter()
+                .find(|n| table.column(n).is_none() || matches!(table.key, catalog::Key::Id { .. }))
+                .unwrap_or("rowid")
+                .to_owned(),
+        ]
+    };
+    let by = match (&table.key, table.without_rowid) {
+        (catalog::Key::Id { column, .. }, false) => vec![quote(&table.columns[*column].name)],
+        _ => by,
+    };
+    // Equal rows of a table without a key can't be told apart on a second visit: all of them at once.
+    let most = if table.key == catalog::Key::Content { i64::MAX } else { most as i64 };
+    let from = match after {
+        Some(_) => {
+            let marks: Vec<String> = (1..=by.len()).map(|i| format!("?{i}")).collect();
+            format!("WHERE ({}) > ({})", by.join(", "), marks.join(", "))
+        }
+        None => String::new(),
+    };
+    let sql = format!(
+        "SELECT {list}, {modified}, {} FROM main.{} {from} ORDER BY {} LIMIT {most}",
+        by.join(", "),
+        quote(&table.name),
+        by.join(", ")
+    );
+    let n = table.columns.len();
+    let mut q = c.prepare_cached(&sql)?;
+    let mut rows = q.query(params_from_iter(after.unwrap_or_default()))?;
+    let mut out = Page { rows: Vec::new(), next: None };
+    while let Some(r) = rows.next()? {
+        let row: Vec<Value> = (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect::<rusqlite::Result<_>>()?;
+        let at = r.get::<_, Option<i64>>(n)?.map(|ms| Stamp::at(Millis(ms)));
+        out.rows.push((row, at));
+        if out.rows.len() as i64 == most {
+            out.next =
+                Some((0..by.len()).map(|i| Ok(Value::from(r.get_ref(n + 1 + i)?))).collect::<rusqlite::Result<_>>()?);
+        }
+    }
+    Ok(out)
+}
