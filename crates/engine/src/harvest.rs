@@ -10,7 +10,7 @@ use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, Dangling, Entry, Existence, Field, LocalDot, Record, Register, Write};
 use crate::store::{SUPERSEDED, TOTAL};
-use crate::transaction::{Standing, Txn};
+use crate::transaction::{Archived, Standing, Txn};
 use crate::value::Value;
 use rusqlite::{OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -385,7 +385,8 @@ impl Txn<'_> {
             self.births[m].rec.entries.retain(|e| !e.is_empty());
             let mb = self.births[m].b;
             for w in out {
-                self.out_of_register(t, mb, Register::Existence, w, None, false, dot);
+                let register = Register::Existence;
+                self.out_of_register(Archived { t, b: mb, register, write: w, lost: false, by: dot, cell: None });
             }
             inherited.sort_unstable();
             inherited.dedup();
@@ -479,7 +480,8 @@ impl Txn<'_> {
                 (Cell::Raw(Value::Null), Some(v)) => Some(Cell::Raw(v.clone())),
                 (cell, _) => Some(cell),
             };
-            self.out_of_register(t, b, Register::Column(col), w, cell, false, write.dot);
+            let register = Register::Column(col);
+            self.out_of_register(Archived { t, b, register, write: w, lost: false, by: write.dot, cell });
         }
         Ok(())
     }

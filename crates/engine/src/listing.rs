@@ -97,17 +97,15 @@ impl Database {
     /// Conflicts on record.
     pub fn conflicts(&mut self) -> Result<Vec<Conflict>, Error> {
         self.read(Millis(0), |txn| {
-            let rows: Vec<(u32, i64, i64, i64, i64, i64, i64, Option<i64>)> = txn
-                .c
-                .prepare(
-                    "SELECT t, b, col, loser, winner, kind, at, reviewed FROM _lockstep_conflict ORDER BY at DESC, t, b, loser, col",
-                )?
-                .query_map([], |r| {
-                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?))
-                })?
-                .collect::<Result<_, _>>()?;
+            let mut q = txn.c.prepare(
+                "SELECT t, b, col, loser, winner, kind, at, reviewed FROM _lockstep_conflict ORDER BY at DESC, t, b, loser, col",
+            )?;
+            let mut rows = q.query([])?;
             let mut out: Vec<Conflict> = Vec::new();
-            for (t, b, col, loser, winner, kind, at, reviewed) in rows {
+            while let Some(r) = rows.next()? {
+                let (t, b, col, loser): (u32, i64, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?);
+                let (winner, kind, at): (i64, i64, i64) = (r.get(4)?, r.get(5)?, r.get(6)?);
+                let reviewed: Option<i64> = r.get(7)?;
                 let (birth, lost) = (txn.dot(LocalDot(b)), txn.dot(LocalDot(loser)));
                 let id = conflict_id(&txn.s.t(t).name, birth, lost);
                 let column = match Register::from_number(col) {

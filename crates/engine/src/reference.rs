@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, LocalDot};
 use crate::sibling::key_by_target;
-use crate::transaction::Txn;
+use crate::transaction::{Child, Txn};
 use crate::value::Value;
 use rusqlite::params;
 
@@ -60,8 +60,8 @@ impl Txn<'_> {
     }
 
     /// Births with a register that refers to this birth, or did before this transaction.
-    pub fn children(&mut self, t: u32, b: LocalDot) -> Result<Vec<(u32, LocalDot, Col)>, Error> {
-        let mut out: Vec<(u32, LocalDot, Col)> = self
+    pub fn children(&mut self, t: u32, b: LocalDot) -> Result<Vec<Child>, Error> {
+        let mut out: Vec<Child> = self
             .c
             .prepare_cached("SELECT ct, c, col FROM _lockstep_link WHERE pt = ?1 AND p = ?2")?
             .query_map(params![t, b.0], |r| Ok((r.get(0)?, LocalDot(r.get(1)?), Col(r.get(2)?))))?

@@ -1,0 +1,54 @@
+//! A write held beside its register for its stamp (merge-rules 5): how it is kept.
+use crate::record::{
+    Cell, Col, Entry, Existence, Field, LocalDot, Record, Unshown, Write, decode_unshown, encode_unshown,
+};
+
+/// A write held for its stamp.
+#[derive(Clone, Debug)]
+pub struct Future {
+    pub t: u32,
+    pub b: LocalDot,
+    pub write: Write,
+    pub existence: Option<Existence>,
+    pub fields: Vec<Field>,
+    pub origin: Option<(Option<i64>, bool, Vec<Col>)>,
+}
+
+impl Future {
+    pub fn encode(&self) -> Vec<u8> {
+        let (origin, alone, awaits) = self.origin.clone().unwrap_or_default();
+        let values: Vec<Unshown> = self
+            .fields
+            .iter()
+            .filter_map(|f| match &f.cell {
+                Cell::Value(v) | Cell::Raw(v) => Some((f.col, self.write.dot, v.clone())),
+                Cell::Row(_) | Cell::Unread => None,
+            })
+            .collect();
+        let entry = Entry { write: self.write.clone(), existence: self.existence.clone(), fields: self.fields.clone() };
+        let rec =
+            Record { origin, alone, awaits, held: self.origin.is_some(), entries: vec![entry], ..Record::default() }
+                .encode();
+        let mut o = Vec::new();
+        crate::record::put(&mut o, rec.len() as u64);
+        o.extend_from_slice(&rec);
+        o.extend(encode_unshown(&values));
+        o
+    }
+
+    /// None: not such bytes.
+    pub fn decode(t: u32, b: LocalDot, mut bytes: &[u8]) -> Option<Future> {
+        let n = usize::try_from(crate::record::get(&mut bytes)?).ok()?;
+        let (rec, rest) = bytes.split_at_checked(n)?;
+        let mut rec = Record::decode(rec)?;
+        let values = decode_unshown(rest)?;
+        let mut entry = rec.entries.pop()?;
+        for f in &mut entry.fields {
+            if let Some((_, _, v)) = values.iter().find(|(c, _, _)| *c == f.col) {
+                f.cell = if matches!(f.cell, Cell::Raw(_)) { Cell::Raw(v.clone()) } else { Cell::Value(v.clone()) };
+            }
+        }
+        let origin = rec.held.then_some((rec.origin, rec.alone, rec.awaits));
+        Some(Future { t, b, write: entry.write, existence: entry.existence, fields: entry.fields, origin })
+    }
+}

@@ -1,0 +1,332 @@
+//! Merging writes into registers, and recording what loses: merge-rules 3, 7 and 8.
+use super::{Archived, DotOf, Lost, LostKey, Txn};
+use crate::change::ConflictKind;
+use crate::config::Policy;
+use crate::error::Error;
+use crate::merge::{Fate, Keeps, Present, Verdict, judge};
+use crate::record::{Cell, Col, Entry, Existence, Field, LocalDot, Register, Write};
+use crate::store::{ARCHIVED, SUPERSEDED, TOTAL};
+use rusqlite::{OptionalExtension, params};
+use std::cmp::Ordering;
+
+impl Txn<'_> {
+    pub fn policy(&self, t: u32, col: Col) -> (Keeps, Option<&str>) {
+        let Some(table) = &self.s.t(t).table else { return (Keeps::Newest, None) };
+        let name = &self.s.t(t).cols[usize::from(col.0)];
+        let p = table
+            .config
+            .columns
+            .iter()
+            .find(|(c, _)| c.eq_ignore_ascii_case(name))
+            .map_or(&table.config.policy, |(_, p)| p);
+        match p {
+            Policy::Newest => (Keeps::Newest, None),
+            Policy::Review => (Keeps::All, None),
+            Policy::Prefer(node) => (Keeps::Preferred, Some(node)),
+        }
+    }
+
+    fn preferred(&self, node: Option<&str>, w: &Write) -> bool {
+        node.is_some() && self.s.nodes[w.dot.replica() as usize].as_deref() == node
+    }
+
+    fn account(&mut self, t: u32, account: usize, by: i64) {
+        self.s.t_mut(t).accounts[account] += by;
+    }
+
+    /// Merges one write into one birth. Values must be read, unless the birth is new.
+    pub fn merge(
+        &mut self,
+        i: usize,
+        write: &Write,
+        existence: Option<Existence>,
+        fields: Vec<Field>,
+    ) -> Result<(), Error> {
+        let t = self.births[i].t;
+        let b = self.births[i].b;
+        let n = fields.len() as i64 + i64::from(existence.is_some());
+        self.account(t, TOTAL, n);
+        self.births[i].dirty = true;
+        self.touched.insert((t, b));
+        for f in &fields {
+            if let Cell::Row(to) = f.cell {
+                self.link_now(t, b, f.col, to);
+            }
+        }
+        if self.births[i].rec.entries.is_empty() {
+            self.births[i].rec.entries.push(Entry { write: write.clone(), existence, fields });
+            return Ok(());
+        }
+        self.read(i)?;
+        let mut kept = Entry { write: write.clone(), existence: None, fields: Vec::new() };
+        if let Some(x) = existence
+            && self.merge_existence(i, write)?
+        {
+            kept.existence = Some(x);
+        }
+        for f in fields {
+            if self.merge_field(i, write, &f)? {
+                kept.fields.push(f);
+            }
+        }
+        let tombstone = kept.is_tombstone();
+        let fields = !kept.fields.is_empty();
+        if !kept.is_empty() {
+            let entries = &mut self.births[i].rec.entries;
+            match entries.iter_mut().find(|e| e.write.dot == write.dot) {
+                Some(e) => {
+                    e.existence = e.existence.take().or(kept.existence);
+                    e.fields.extend(kept.fields);
+                    e.fields.sort_by_key(|f| f.col);
+                }
+                None => entries.push(kept),
+            }
+        }
+        self.births[i].rec.entries.retain(|e| !e.is_empty());
+        if tombstone || fields {
+            self.edit_against_delete(i, write)?;
+        }
+        Ok(())
+    }
+
+    fn merge_existence(&mut self, i: usize, write: &Write) -> Result<bool, Error> {
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let present: Vec<Write> =
+            self.births[i].rec.entries.iter().filter(|e| e.existence.is_some()).map(|e| e.write.clone()).collect();
+        let mut seen = Vec::new();
+        for p in &present {
+            if p.dot == write.dot || self.saw(p, Register::Existence, write.dot)? {
+                self.account(t, SUPERSEDED, 1);
+                return Ok(false);
+            }
+            if self.saw(write, Register::Existence, p.dot)? {
+                seen.push(p.dot);
+            }
+        }
+        for e in &mut self.births[i].rec.entries {
+            if e.existence.is_some() && seen.contains(&e.write.dot) {
+                e.existence = None;
+            }
+        }
+        for w in present.into_iter().filter(|p| seen.contains(&p.dot)) {
+            self.out_of_register(Archived {
+                t,
+                b,
+                register: Register::Existence,
+                write: w,
+                lost: false,
+                by: write.dot,
+                cell: None,
+            });
+        }
+        Ok(true)
+    }
+
+    fn merge_field(&mut self, i: usize, write: &Write, f: &Field) -> Result<bool, Error> {
+        let (t, b, register) = (self.births[i].t, self.births[i].b, Register::Column(f.col));
+        let present: Vec<(Write, Field)> =
+            self.births[i].rec.siblings(f.col).map(|(w, f)| (w.clone(), f.clone())).collect();
+        if present.is_empty() {
+            return Ok(true);
+        }
+        let (keeps, node) = self.policy(t, f.col);
+        let node = node.map(str::to_owned);
+        let mut facts = Vec::new();
+        for (w, g) in &present {
+            facts.push((
+                self.saw(w, register, write.dot)?,
+                self.saw(write, register, w.dot)?,
+                g.cell == f.cell,
+                self.preferred(node.as_deref(), w),
+            ));
+        }
+        let view: Vec<Present<'_>> = present
+            .iter()
+            .zip(&facts)
+            .map(|((write, _), &(saw_incoming, seen, equal, preferred))| Present {
+                write,
+                saw_incoming,
+                seen,
+                equal,
+                preferred,
+            })
+            .collect();
+        let mine = self.preferred(node.as_deref(), write);
+        let verdict = judge(write.dot, write, mine, &view, keeps, |a, b| self.order(a, b));
+        let (fates, winner) = match verdict {
+            Verdict::Known => {
+                self.account(t, TOTAL, -1);
+                return Ok(false);
+            }
+            Verdict::Superseded => {
+                self.account(t, SUPERSEDED, 1);
+                return Ok(false);
+            }
+            Verdict::Kept(fates) => (fates, None),
+            Verdict::Loses(w, fates) => (fates, Some(w)),
+        };
+        for ((w, g), fate) in present.iter().zip(&fates) {
+            match fate {
+                Fate::Stays => {}
+                Fate::Superseded => {
+                    self.take_out(i, f.col, w.dot);
+                    let cell = Some(g.cell.clone());
+                    self.out_of_register(Archived {
+                        t,
+                        b,
+                        register,
+                        write: w.clone(),
+                        lost: false,
+                        by: write.dot,
+                        cell,
+                    });
+                }
+                Fate::Loses => {
+                    self.take_out(i, f.col, w.dot);
+                    self.record_loss(
+                        t,
+                        b,
+                        register,
+                        (w, Some(&g.cell)),
+                        (write, Some(&f.cell)),
+                        ConflictKind::UpdateUpdate,
+                    )?;
+                    let cell = Some(g.cell.clone());
+                    self.out_of_register(Archived {
+                        t,
+                        b,
+                        register,
+                        write: w.clone(),
+                        lost: true,
+                        by: write.dot,
+                        cell,
+                    });
+                }
+            }
+        }
+        if let Some(k) = winner {
+            let (w, g) = &present[k];
+            self.record_loss(t, b, register, (write, Some(&f.cell)), (w, Some(&g.cell)), ConflictKind::UpdateUpdate)?;
+            let cell = Some(f.cell.clone());
+            self.out_of_register(Archived { t, b, register, write: write.clone(), lost: true, by: w.dot, cell });
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    pub fn take_out(&mut self, i: usize, col: Col, dot: LocalDot) {
+        for e in &mut self.births[i].rec.entries {
+            if e.write.dot == dot {
+                e.fields.retain(|f| f.col != col);
+            }
+        }
+    }
+
+    /// A value leaves its register: to the archive (or it was never here, and only counts).
+    pub fn out_of_register(&mut self, gone: Archived) {
+        self.account(gone.t, if gone.lost { ARCHIVED } else { SUPERSEDED }, 1);
+        self.archive.push(gone);
+    }
+
+    /// A tombstone and a column write that have not seen each other are a conflict; the earlier is the loser.
+    fn edit_against_delete(&mut self, i: usize, write: &Write) -> Result<(), Error> {
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let (mut graves, mut edits) = (Vec::new(), Vec::new());
+        for e in &self.births[i].rec.entries {
+            let concerns = e.write.dot == write.dot;
+            if e.is_tombstone() {
+                graves.push((e.write.clone(), concerns));
+            }
+            for f in &e.fields {
+                edits.push((e.write.clone(), f.clone(), concerns));
+            }
+        }
+        for (g, g_new) in &graves {
+            for (e, f, e_new) in &edits {
+                let column = Register::Column(f.col);
+                if !(*g_new || *e_new) || self.saw(g, column, e.dot)? || self.saw(e, Register::Existence, g.dot)? {
+                    continue;
+                }
+                if self.order(e, g) == Ordering::Less {
+                    self.record_loss(t, b, column, (e, Some(&f.cell)), (g, None), ConflictKind::DeleteUpdate)?;
+                } else {
+                    self.record_loss(
+                        t,
+                        b,
+                        Register::Existence,
+                        (g, None),
+                        (e, Some(&f.cell)),
+                        ConflictKind::UpdateDelete,
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a loser, unless it is on record. The record is a write of its own and travels.
+    pub fn record_loss(
+        &mut self,
+        t: u32,
+        b: LocalDot,
+        register: Register,
+        (loser, value): (&Write, Option<&Cell>),
+        (winner, winner_value): (&Write, Option<&Cell>),
+        kind: ConflictKind,
+    ) -> Result<(), Error> {
+        let key: LostKey = (t, b, register.number(), loser.dot);
+        if self.known_loss(key)?.is_some() {
+            return Ok(());
+        }
+        let (dot, stamp) = self.new_dot(t, self.now);
+        let (loser_stamp, winner_stamp) = (loser.stamp, winner.stamp);
+        let lost = Lost {
+            dot,
+            stamp,
+            loser_stamp,
+            value: value.cloned(),
+            winner: winner.dot,
+            winner_stamp,
+            winner_value: winner_value.cloned(),
+            kind,
+        };
+        self.lost.insert(key, lost);
+        self.dots.insert((t, dot), DotOf::Conflict(b, register.number(), loser.dot));
+        let n = self.counts.entry(t).or_default();
+        n.conflicts += 1;
+        n.writes += 1;
+        Ok(())
+    }
+
+    /// The dot of a record of this loser.
+    pub fn known_loss(&mut self, (t, b, r, loser): LostKey) -> Result<Option<LocalDot>, Error> {
+        if let Some(l) = self.lost.get(&(t, b, r, loser)) {
+            return Ok(Some(l.dot));
+        }
+        let d = self
+            .c
+            .prepare_cached("SELECT d FROM _lockstep_conflict WHERE t = ?1 AND b = ?2 AND col = ?3 AND loser = ?4")?
+            .query_row(params![t, b.0, r, loser.0], |r| r.get(0))
+            .optional()?;
+        Ok(d.map(LocalDot))
+    }
+
+    /// A record that arrived: the same loser folds, the smallest dot stays.
+    pub fn merge_loss(&mut self, key: LostKey, lost: Lost) -> Result<(), Error> {
+        let (t, b, r, loser) = key;
+        if let Some(old) = self.known_loss(key)? {
+            if self.id_of(old) <= self.id_of(lost.dot) {
+                return Ok(());
+            }
+            self.dots.insert((t, old), DotOf::Births(Vec::new()));
+        }
+        self.dots.insert((t, lost.dot), DotOf::Conflict(b, r, loser));
+        self.lost.insert(key, lost);
+        Ok(())
+    }
+
+    /// A dot of this transaction that stands for an alias or a future write.
+    pub fn set_dot(&mut self, t: u32, d: LocalDot, of: DotOf) {
+        self.dots.insert((t, d), of);
+    }
+}

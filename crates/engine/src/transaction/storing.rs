@@ -1,0 +1,382 @@
+//! Writing a transaction back: records, what is not shown, dots, links, archive, what is held.
+//!
+//! Always true here: the digest and the accounts of a table move by exactly what its stored births move.
+use super::dots::{load_dot, store_dot};
+use super::{Birth, DotOf, LOCAL_ROW, RAW, Standing, Txn, links};
+use crate::error::Error;
+use crate::record::{Cell, Col, Existence, LocalDot, Register, Unshown, encode_cell, encode_unshown};
+use crate::store::{ARCHIVED, DELETED, HELD, VISIBLE};
+use crate::value::Value;
+use rusqlite::params;
+
+impl Txn<'_> {
+    /// Its part of the digest.
+    pub fn hash_of(&self, i: usize) -> u128 {
+        let birth = &self.births[i];
+        if !self.lives(i) {
+            return 0;
+        }
+        let cols = &self.s.t(birth.t).cols;
+        let mut sum = self.hash.lives(birth.b, &self.s.replicas);
+        for e in &birth.rec.entries {
+            for f in &e.fields {
+                sum =
+                    sum.wrapping_add(self.hash.field(birth.b, &cols[usize::from(f.col.0)], &f.cell, &self.s.replicas));
+            }
+        }
+        sum
+    }
+
+    /// (visible, lost inside its class, deleted, held)
+    pub fn accounts_of(&self, i: usize) -> [u32; 4] {
+        let birth = &self.births[i];
+        let mut a = [0u32; 4];
+        for e in &birth.rec.entries {
+            for f in &e.fields {
+                let held = birth.held.contains(&Register::Column(f.col));
+                a[match birth.standing {
+                    Standing::Dead => 2,
+                    Standing::Waiting => 3,
+                    Standing::Shown if f.shown => 0,
+                    Standing::Shown if held => 3,
+                    Standing::Shown => 1,
+                }] += 1;
+            }
+            match (&e.existence, birth.standing) {
+                (None, _) => {}
+                (Some(Existence::Deleted(_)), Standing::Shown) => a[3] += 1,
+                (Some(Existence::Deleted(_)), _) | (Some(Existence::Lives), Standing::Dead) => a[2] += 1,
+                (Some(Existence::Lives), Standing::Shown) => a[0] += 1,
+                (Some(Existence::Lives), Standing::Waiting) => a[3] += 1,
+            }
+        }
+        a
+    }
+
+    /// Writes everything back. The caller has planned the rows and written them.
+    pub fn store(&mut self) -> Result<(), Error> {
+        let dirty: Vec<usize> = (0..self.births.len()).filter(|&i| self.births[i].dirty).collect();
+        // Tables, columns and replicas first: what follows names their numbers.
+        self.s.store(self.c)?;
+        for i in dirty {
+            self.store_birth(i)?;
+        }
+        self.store_edges()?;
+        self.store_lost()?;
+        self.store_archive()?;
+        self.store_held()?;
+        self.store_futures()?;
+        for ((t, d), of) in std::mem::take(&mut self.dots) {
+            store_dot(self.c, t, d, &of)?;
+        }
+        self.store_identity()?;
+        self.store_ids()?;
+        for (t, b) in std::mem::take(&mut self.moved) {
+            // Rows of other files that refer to it have to follow; what is new here, nothing refers to yet.
+            let known = self.index.get(&(t, b)).is_some_and(|&i| self.births[i].before.key.is_some());
+            if !known {
+                continue;
+            }
+            self.c.prepare_cached("INSERT INTO _lockstep_moved (t, b) VALUES (?1, ?2)")?.execute(params![t, b.0])?;
+        }
+        self.s.store(self.c)
+    }
+
+    fn store_birth(&mut self, i: usize) -> Result<(), Error> {
+        self.read(i)?;
+        let lives = self.lives(i);
+        let (hash, accounts) = (self.hash_of(i), self.accounts_of(i));
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let class = if self.births[i].rec.linked { Some(self.class(t, b)?) } else { None };
+        let anchor = match &class {
+            Some(c) => self.anchors(&c.clone())?.first().map(|&a| self.births[a].b),
+            None => None,
+        };
+        {
+            let birth = &self.births[i];
+            let s = self.s.t_mut(t);
+            s.digest = s.digest.wrapping_sub(birth.rec.hash).wrapping_add(hash);
+            s.rows += i64::from(lives) - i64::from(birth.before.in_db && birth.before.lives);
+            for (k, account) in [VISIBLE, ARCHIVED, DELETED, HELD].into_iter().enumerate() {
+                s.accounts[account] += i64::from(accounts[k]) - i64::from(birth.rec.accounts[k]);
+            }
+        }
+        let row = match (&self.births[i].key, self.births[i].dirty) {
+            (Some(k), true) if k.is_content() => self.rows_now.get(&(t, b)).cloned(),
+            _ => None,
+        };
+        let body = unshown_body(&self.births[i], self.s.own, row.as_deref());
+        let birth = &mut self.births[i];
+        birth.rec.hash = hash;
+        birth.rec.accounts = accounts;
+        let had_body = birth.rec.unshown;
+        birth.rec.unshown = !body.is_empty();
+        let bytes = birth.rec.encode();
+        let c = self.c;
+        if birth.before.in_db {
+            if birth.before.key == birth.key {
+                let sql = format!("UPDATE _lockstep_row_{t} SET rec = ?2 WHERE b = ?1");
+                c.prepare_cached(&sql)?.execute(params![b.0, bytes])?;
+            } else {
+                let sql = format!("UPDATE _lockstep_row_{t} SET k = ?2, rec = ?3 WHERE b = ?1");
+                c.prepare_cached(&sql)?.execute(params![b.0, birth.key, bytes])?;
+            }
+        } else {
+            let sql = format!("INSERT INTO _lockstep_row_{t} (b, k, rec) VALUES (?1, ?2, ?3)");
+            c.prepare_cached(&sql)?.execute(params![b.0, birth.key, bytes])?;
+        }
+        if !body.is_empty() {
+            let sql = format!("INSERT OR REPLACE INTO _lockstep_unshown_{t} (b, body) VALUES (?1, ?2)");
+            c.prepare_cached(&sql)?.execute(params![b.0, encode_unshown(&body)])?;
+        } else if had_body {
+            let sql = format!("DELETE FROM _lockstep_unshown_{t} WHERE b = ?1");
+            c.prepare_cached(&sql)?.execute([b.0])?;
+        }
+        if let Some(class) = class {
+            let now = (class.leader, anchor);
+            if birth.before.class != Some(now) {
+                c.prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_class (t, b, leader, anchor) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![t, b.0, now.0.0, now.1.map(|a| a.0)])?;
+            }
+        }
+        self.store_dots_of(i);
+        self.store_links_of(i)
+    }
+
+    /// Which dots went out of the record, and which came in.
+    fn store_dots_of(&mut self, i: usize) {
+        let birth = &self.births[i];
+        let (t, b) = (birth.t, birth.b);
+        let now: Vec<LocalDot> = birth.rec.entries.iter().map(|e| e.write.dot).filter(|d| *d != b).collect();
+        let gone: Vec<LocalDot> = birth.before.dots.iter().copied().filter(|d| !now.contains(d)).collect();
+        let come: Vec<LocalDot> = now.into_iter().filter(|d| !birth.before.dots.contains(d)).collect();
+        for d in gone {
+            if let Some(list) = self.dot_births(t, d) {
+                list.retain(|x| *x != b);
+            }
+        }
+        for d in come {
+            if let Some(list) = self.dot_births(t, d) {
+                list.push(b);
+                list.sort_unstable();
+                list.dedup();
+            }
+        }
+    }
+
+    fn dot_births(&mut self, t: u32, d: LocalDot) -> Option<&mut Vec<LocalDot>> {
+        let c = self.c;
+        let of = self.dots.entry((t, d)).or_insert_with(|| {
+            // A dot of this transaction is not stored yet; an old one may stand for several births.
+            load_dot(c, t, d).ok().flatten().unwrap_or(DotOf::Births(Vec::new()))
+        });
+        match of {
+            DotOf::Births(list) => Some(list),
+            DotOf::Conflict(..) | DotOf::Alias(..) | DotOf::Future => None,
+        }
+    }
+
+    fn store_links_of(&mut self, i: usize) -> Result<(), Error> {
+        let birth = &self.births[i];
+        let (t, b) = (birth.t, birth.b);
+        let now = links(&birth.rec);
+        let target = |col: Col| self.s.t(t).refs.get(&col).map(|(n, _)| *n);
+        for (col, to) in birth.before.links.iter().filter(|l| !now.contains(l)) {
+            if let Some(pt) = target(*col) {
+                self.c
+                    .prepare_cached(
+                        "DELETE FROM _lockstep_link WHERE pt = ?1 AND p = ?2 AND ct = ?3 AND c = ?4 AND col = ?5",
+                    )?
+                    .execute(params![pt, to.0, t, b.0, col.0])?;
+            }
+        }
+        for (col, to) in now.iter().filter(|l| !birth.before.links.contains(l)) {
+            if let Some(pt) = target(*col) {
+                self.c
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO _lockstep_link (pt, p, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![pt, to.0, t, b.0, col.0])?;
+            }
+        }
+        let raws: Vec<(Col, Value)> = birth
+            .rec
+            .entries
+            .iter()
+            .filter(|e| e.write.dot.replica() == self.s.own)
+            .flat_map(|e| e.fields.iter())
+            .filter_map(|f| if let Cell::Raw(v) = &f.cell { Some((f.col, v.clone())) } else { None })
+            .collect();
+        if birth.before.raws {
+            self.c.prepare_cached("DELETE FROM _lockstep_raw WHERE ct = ?1 AND c = ?2")?.execute(params![t, b.0])?;
+        }
+        for (col, v) in raws {
+            if let Some(pt) = target(col) {
+                self.c
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO _lockstep_raw (pt, value, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![pt, v, t, b.0, col.0])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn store_edges(&mut self) -> Result<(), Error> {
+        for (t, e) in std::mem::take(&mut self.new_edges) {
+            self.c
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_alias (t, a, b, kind, d, stamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![t, e.a.0, e.b.0, e.kind as u8, e.dot.0, e.stamp.0])?;
+        }
+        Ok(())
+    }
+
+    fn store_lost(&mut self) -> Result<(), Error> {
+        for ((t, b, r, loser), l) in std::mem::take(&mut self.lost) {
+            let cell = |c: &Option<Cell>| {
+                c.as_ref().map(|c| {
+                    let mut o = Vec::new();
+                    encode_cell(c, &mut o);
+                    o
+                })
+            };
+            self.c
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_conflict
+                     (t, b, col, loser, d, stamp, loser_stamp, value, winner, winner_stamp, winner_value, kind, at, reviewed)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+                       (SELECT reviewed FROM _lockstep_conflict WHERE t = ?1 AND b = ?2 AND col = ?3 AND loser = ?4))",
+                )?
+                .execute(params![
+                    t,
+                    b.0,
+                    r,
+                    loser.0,
+                    l.dot.0,
+                    l.stamp.0,
+                    l.loser_stamp.0,
+                    cell(&l.value),
+                    l.winner.0,
+                    l.winner_stamp.0,
+                    cell(&l.winner_value),
+                    l.kind as u8,
+                    self.now.0
+                ])?;
+        }
+        Ok(())
+    }
+
+    fn store_archive(&mut self) -> Result<(), Error> {
+        for a in std::mem::take(&mut self.archive) {
+            let history = self.s.t(a.t).table.as_ref().is_none_or(|t| t.config.history);
+            let Some(cell) = a.cell.filter(|c| *c != Cell::Unread && (history || a.lost)) else { continue };
+            let mut o = Vec::new();
+            encode_cell(&cell, &mut o);
+            self.c
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_archive (t, b, d, col, stamp, why, by, at, value)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                )?
+                .execute(params![
+                    a.t,
+                    a.b.0,
+                    a.write.dot.0,
+                    a.register.number(),
+                    a.write.stamp.0,
+                    a.lost,
+                    a.by.0,
+                    self.now.0,
+                    o
+                ])?;
+        }
+        Ok(())
+    }
+
+    /// Does anything wait in this file?
+    pub fn has_held(&mut self) -> Result<bool, Error> {
+        if self.any_held.is_none() {
+            let n: i64 = self.c.query_row("SELECT EXISTS (SELECT 1 FROM _lockstep_held)", [], |r| r.get(0))?;
+            self.any_held = Some(n != 0);
+        }
+        Ok(self.any_held == Some(true))
+    }
+
+    /// Is a write held for its stamp?
+    pub fn has_futures(&mut self) -> Result<bool, Error> {
+        if self.any_future.is_none() {
+            let n: i64 = self.c.query_row("SELECT EXISTS (SELECT 1 FROM _lockstep_future)", [], |r| r.get(0))?;
+            self.any_future = Some(n != 0);
+        }
+        Ok(self.any_future == Some(true))
+    }
+
+    pub fn body_of(&self, i: usize) -> Result<Vec<Unshown>, Error> {
+        self.body(self.births[i].t, self.births[i].b)
+    }
+
+    fn store_futures(&mut self) -> Result<(), Error> {
+        for (t, d, n) in std::mem::take(&mut self.due) {
+            self.c
+                .prepare_cached("DELETE FROM _lockstep_future WHERE t = ?1 AND d = ?2 AND n = ?3")?
+                .execute(params![t, d.0, n])?;
+        }
+        for (n, f) in std::mem::take(&mut self.futures).into_iter().enumerate() {
+            self.c
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO _lockstep_future (t, d, n, stamp, b, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![f.t, f.write.dot.0, n, f.write.stamp.0, f.b.0, f.encode()])?;
+        }
+        Ok(())
+    }
+
+    fn store_held(&mut self) -> Result<(), Error> {
+        for ((t, b), list) in std::mem::take(&mut self.held) {
+            self.c.prepare_cached("DELETE FROM _lockstep_held WHERE t = ?1 AND b = ?2")?.execute(params![t, b.0])?;
+            for h in list {
+                self.c
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO _lockstep_held (t, b, col, d, reason, wt, wb, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    )?
+                    .execute(params![
+                        t,
+                        b.0,
+                        h.register.map_or(-2, Register::number),
+                        h.dot.map_or(0, |d| d.0),
+                        h.reason as u8,
+                        h.waits.map(|w| w.0),
+                        h.waits.map(|w| w.1.0),
+                        self.now.0
+                    ])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every value of a birth that its row doesn't show, or doesn't show as it is.
+fn unshown_body(birth: &Birth, own: u32, row: Option<&[Value]>) -> Vec<Unshown> {
+    let mut body = Vec::new();
+    for e in &birth.rec.entries {
+        for f in &e.fields {
+            let (value, raw) = match &f.cell {
+                Cell::Value(v) => (v, false),
+                Cell::Raw(v) => (v, e.write.dot.replica() != own),
+                Cell::Row(_) | Cell::Unread => (&Value::Null, false),
+            };
+            if !f.shown {
+                body.push((f.col, e.write.dot, value.clone()));
+            } else if raw {
+                body.push((Col(f.col.0 | RAW), e.write.dot, value.clone()));
+            }
+        }
+    }
+    for (p, v) in row.unwrap_or_default().iter().enumerate() {
+        body.push((Col(LOCAL_ROW | p as u16), LocalDot(0), v.clone()));
+    }
+    body
+}
