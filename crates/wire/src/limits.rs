@@ -10,6 +10,9 @@ pub struct Limits {
     /// Bytes of a batch when unpacked, if it is one single write, which can't be cut: what the largest row that
     /// SQLite allows by default takes in base64, and a little.
     pub large: u64,
+    /// How many times its packed bytes a batch may unpack to, once it is larger than `batch`. What packs better is
+    /// filled up by the sender, so that nobody can make another take much memory by sending little.
+    pub ratio: u64,
     /// Bytes of one line of a batch.
     pub line: usize,
     /// Items of a batch.
@@ -30,12 +33,20 @@ pub struct Limits {
     pub window_log: u32,
 }
 
+impl Limits {
+    /// What a batch of one single write may unpack to, when it is so large packed.
+    pub(crate) fn unpacked(&self, packed: u64) -> u64 {
+        self.large.min(packed.saturating_mul(self.ratio)).max(self.batch)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             message: 8 << 20,
             batch: 64 << 20,
             large: 1_400_000_000,
+            ratio: 20,
             line: 32 << 20,
             items: 100_000,
             tables: 10_000,

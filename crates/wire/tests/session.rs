@@ -372,7 +372,7 @@ fn one_trouble_at_any_message_is_overcome_or_told_and_healed() {
 fn a_bad_network_loses_nothing() {
     use Trouble::*;
     let (mut verified, mut failed) = (0, 0);
-    for seed in 1..400 {
+    for seed in 1..150 {
         let mut numbers = Numbers(seed * 0x9E37_79B9);
         let (mut a, mut b) = pair();
         for _ in 0..4 {
@@ -399,7 +399,7 @@ fn a_bad_network_loses_nothing() {
         assert_eq!(report.outcome, Outcome::Verified, "{seed} {report:#?}");
         assert_same(&a, &b);
     }
-    assert!(verified > 100 && failed > 100, "{verified} {failed}");
+    assert!(verified > 50 && failed > 50, "{verified} {failed}");
 }
 
 #[test]

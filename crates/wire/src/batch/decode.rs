@@ -72,10 +72,10 @@ pub fn decode_batch(bytes: &[u8], limits: &Limits) -> Result<Batch, Error> {
 /// The unpacked lines, each and all of them bounded.
 struct Lines<'a> {
     input: BufReader<zstd::Decoder<'static, BufReader<&'a [u8]>>>,
-    left: u64,
     taken: u64,
     limits: &'a Limits,
-    alone: bool,
+    /// What all lines may take.
+    most: u64,
 }
 
 impl<'a> Lines<'a> {
@@ -84,43 +84,35 @@ impl<'a> Lines<'a> {
         let mut unpacker = zstd::Decoder::new(bytes).map_err(unpack)?;
         unpacker.window_log_max(limits.window_log).map_err(unpack)?;
         let input = BufReader::with_capacity(128 << 10, unpacker);
-        Ok(Lines { input, left: limits.large.max(limits.batch), taken: 0, limits, alone: true })
+        Ok(Lines { input, taken: 0, limits, most: limits.unpacked(bytes.len() as u64) })
     }
 
-    /// From here on the smaller limit holds.
+    /// From here on the smaller limit holds, also for what was read so far.
     fn several_writes(&mut self) {
-        if self.alone {
-            self.alone = false;
-            self.left = self.limits.batch.saturating_sub(self.taken);
-        }
+        self.most = self.limits.batch;
     }
 
     /// Reads the next line, without its newline. False: there is none.
     fn next(&mut self, line: &mut Vec<u8>) -> Result<bool, Error> {
         line.clear();
-        let most = self.left.min(self.limits.line as u64);
+        let most = self.most.saturating_sub(self.taken).min(self.limits.line as u64);
         let read = self.input.by_ref().take(most + 1).read_until(b'\n', line);
         let n = read.map_err(|source| Error::Unpack { source })? as u64;
-        if n == 0 && self.taken <= self.most() {
-            return Ok(false);
-        }
         self.taken += n;
-        if self.taken > self.most() {
-            return Err(Error::TooLarge { what: "the batch", limit: self.most() });
+        if self.taken > self.most {
+            return Err(Error::TooLarge { what: "the batch", limit: self.most });
+        }
+        if n == 0 {
+            return Ok(false);
         }
         if n > self.limits.line as u64 {
             return Err(Error::TooLarge { what: "an item", limit: self.limits.line as u64 });
         }
-        self.left -= n;
         if line.pop() != Some(b'\n') {
             let source = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
             return Err(Error::Unpack { source });
         }
         Ok(true)
-    }
-
-    fn most(&self) -> u64 {
-        if self.alone { self.limits.large.max(self.limits.batch) } else { self.limits.batch }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Batches for tests: any that are in order, and large ones of the kind that an application makes.
 #![allow(dead_code, reason = "each test file uses some of it")]
 pub mod fake;
+pub mod golden;
 
 use lockstep_engine::change::*;
 use lockstep_engine::id::*;
