@@ -313,37 +313,17 @@ impl Database {
     /// What applying these batches would do. Changes nothing.
     pub fn preview(&mut self, batches: &[Batch], now: Millis) -> Result<Plan, Error> {
         self.harvest(now)?;
-        // In a transaction that is rolled back: the same code as applying, the same answer. It holds the write lock
-        // for as long as applying would.
-        begin(&self.c)?;
-        let run = || -> Result<BTreeMap<u32, Counts>, Error> {
-            let mut sum: BTreeMap<u32, Counts> = BTreeMap::new();
+        // In a snapshot, without the write lock: a transaction writes nothing before it is stored.
+        let (done, names) = self.read(now, |txn| {
+            txn.follow_siblings()?;
             for batch in batches {
-                let mut txn = self.txn(now)?;
-                txn.follow_siblings()?;
                 txn.receive(batch)?;
-                let plan = txn.settle()?;
-                // A row that can't be written is held when it is applied; here it counts as planned.
-                if txn.write_rows(plan)?.is_err() {
-                    break;
-                }
-                for (t, n) in std::mem::take(&mut txn.counts) {
-                    let s = sum.entry(t).or_default();
-                    s.inserts += n.inserts;
-                    s.updates += n.updates;
-                    s.deletes += n.deletes;
-                    s.conflicts += n.conflicts;
-                    s.id_moves += n.id_moves;
-                }
-                txn.store()?;
             }
-            Ok(sum)
-        };
-        let done = run();
-        let names =
-            State::load(&self.c, &self.catalog).map(|s| s.tables.into_iter().map(|t| t.name).collect::<Vec<_>>());
-        self.rollback();
-        let (done, names) = (done?, names?);
+            let plan = txn.settle()?;
+            txn.count_plan(&plan)?;
+            let names: Vec<String> = txn.s.tables.iter().map(|t| t.name.clone()).collect();
+            Ok((std::mem::take(&mut txn.counts), names))
+        })?;
         let tables = done
             .into_iter()
             .map(|(t, n)| PlanTable {

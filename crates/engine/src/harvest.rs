@@ -5,6 +5,7 @@
 //! wrote. Not here: how the log is kept (`capture`).
 use crate::capture::{self, LogRow, Op};
 use crate::catalog::Table;
+use crate::config::MergeUnit;
 use crate::error::Error;
 use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
@@ -313,12 +314,23 @@ impl Txn<'_> {
         };
         slice.suspects.remove(&(t, old_key.clone()));
         let whole = row.new.as_ref().filter(|_| row.old.len() == table.columns.len());
-        let cols: Vec<(Col, Option<Value>)> = row
+        let whole_row = table.config.merge == MergeUnit::Row;
+        let mut cols: Vec<(Col, Option<Value>)> = row
             .old
             .iter()
             .filter(|(p, old)| whole.is_none_or(|new| old.as_ref() != Some(&new[*p])))
             .filter_map(|(p, old)| self.s.t(t).col_at[*p].map(|c| (c, old.clone())))
             .collect();
+        if whole_row && !cols.is_empty() {
+            // Judged as a whole: a write of one column is one of all, and loses or wins as such.
+            let rest: Vec<Col> = self.s.t(t).col_at.iter().flatten().copied().collect();
+            cols.extend(
+                rest.into_iter()
+                    .filter(|c| !row.old.iter().any(|(p, _)| self.s.t(t).col_at[*p] == Some(*c)))
+                    .map(|c| (c, None))
+                    .collect::<Vec<_>>(),
+            );
+        }
         if let Some(new) = row.new.filter(|_| key.is_content()) {
             self.rows_now.insert((t, self.births[i].b), new);
         }

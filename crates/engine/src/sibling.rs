@@ -269,9 +269,7 @@ impl Txn<'_> {
                     }
                 }
             }
-            self.c
-                .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n) VALUES (?1, ?2)")?
-                .execute(params![a.name, newest])?;
+            self.followed.push((a.name.clone(), newest));
         }
         Ok(())
     }

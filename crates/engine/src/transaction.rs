@@ -168,6 +168,8 @@ pub struct Txn<'c> {
     pub unique_touched: BTreeSet<u32>,
     any_held: Option<bool>,
     any_future: Option<bool>,
+    /// How far the other files' moves were followed.
+    pub followed: Vec<(String, i64)>,
     pub moved: BTreeSet<(u32, LocalDot)>,
     pub counts: BTreeMap<u32, Counts>,
     pub hash: Hash,
@@ -215,6 +217,7 @@ impl<'c> Txn<'c> {
             unique_touched: BTreeSet::new(),
             any_held: None,
             any_future: None,
+            followed: Vec::new(),
             moved: BTreeSet::new(),
             counts: BTreeMap::new(),
             hash,

@@ -390,3 +390,56 @@ fn a_rebuilt_table_is_noticed_and_its_rows_compared() {
     settle(&[&a, &b]);
     assert_eq!(b.rows("SELECT v FROM setting WHERE k = 'x'"), ["captured"]);
 }
+
+#[test]
+fn a_preview_says_what_applying_does_and_changes_nothing() {
+    let (_d, a, b) = two();
+    let (a, b) = (a.attach(CONFIG), b.attach(CONFIG));
+    a.sql("INSERT INTO team VALUES (1, 10, 1, 'ten'), (2, 20, 1, 'twenty')");
+    settle(&[&a, &b]);
+    a.sql("INSERT INTO team VALUES (3, 30, 1, 'thirty'); UPDATE team SET name = 'TEN' WHERE id = 1; DELETE FROM team WHERE id = 2");
+    b.sql("INSERT INTO team VALUES (3, 33, 1, 'mine'); UPDATE team SET name = 'Ten' WHERE id = 1");
+    b.harvest();
+    let mut batches = Vec::new();
+    let mut have = b.open().vectors().unwrap();
+    loop {
+        let x = a.open().extract(&have, lockstep_engine::Limit { items: 1, bytes: 1 << 20 }, now()).unwrap();
+        for (t, v) in &x.end {
+            have.entry(t.clone()).or_default().extend(v.clone());
+        }
+        let last = x.last;
+        batches.push(x);
+        if last {
+            break;
+        }
+    }
+    assert!(batches.len() > 2);
+    let before = b.rows("SELECT * FROM team");
+    let plan = b.open().preview(&batches, now()).unwrap();
+    assert_eq!(b.rows("SELECT * FROM team"), before);
+    let team = &plan.tables[0];
+    assert_eq!((team.inserts, team.deletes, team.conflicts, team.id_moves), (1, 1, 1, 1));
+    let mut applied = 0;
+    for x in &batches {
+        let n = b.open().apply(x, now()).unwrap();
+        applied += n.inserts + n.updates + n.deletes;
+    }
+    assert_eq!(team.inserts + team.updates + team.deletes, applied);
+}
+
+#[test]
+fn a_table_can_be_judged_by_rows() {
+    let (_d, a, b) = two();
+    let conf = "[tables.team]\nidentity = ['number', 'tenant']\nmerge = 'row'\n";
+    let (a, b) = (a.attach(conf), b.attach(conf));
+    a.sql("INSERT INTO team VALUES (1, 10, 1, 'ten')");
+    settle(&[&a, &b]);
+    a.sql("UPDATE team SET name = 'A'");
+    a.harvest();
+    b.sql("UPDATE team SET number = 11");
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT * FROM team"), ["1 11 1 ten"], "{}", r.name);
+        assert_eq!(r.open().conflicts().unwrap().len(), 1);
+    }
+}

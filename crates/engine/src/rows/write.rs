@@ -69,8 +69,31 @@ impl Txn<'_> {
         Ok(self.leader(pt, *x)? == self.leader(pt, *y)?)
     }
 
+    /// Counts what the plan does, for people.
+    pub fn count_plan(&mut self, plan: &RowPlan) -> Result<(), Error> {
+        for (&(t, l), p) in &plan.plans {
+            let class = self.class(t, l)?;
+            let rows = self.anchors(&class)?.len() as u64;
+            let n = self.counts.entry(t).or_default();
+            match p {
+                Plan::Show(show) if show.old.is_none() => {
+                    n.inserts += 1;
+                    n.id_moves += u64::from(show.moved);
+                }
+                Plan::Show(show) => {
+                    n.updates += u64::from(show.changes());
+                    n.deletes += rows - 1;
+                }
+                Plan::Waits(_) | Plan::Gone => n.deletes += rows,
+                Plan::Underway => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the planned rows and what is known of them. Err(Ok(…)): this row can't be written as planned.
     pub fn write_rows(&mut self, plan: RowPlan) -> Result<Result<(), Poisoned>, Error> {
+        self.count_plan(&plan)?;
         let mut shows: Vec<(usize, Box<Show>)> = Vec::new();
         let mut rest: Vec<(ClassId, Vec<HeldRow>)> = Vec::new();
         let mut ids: Vec<ClassId> = plan.plans.keys().copied().collect();
@@ -142,7 +165,6 @@ impl Txn<'_> {
             if self.s.t(t).table.is_some() {
                 self.identity_now.insert((t, b), None);
             }
-            self.counts.entry(t).or_default().deletes += 1;
         }
         for m in self.members(&class)? {
             let lives = self.lives(m);
@@ -191,7 +213,6 @@ impl Txn<'_> {
     fn write_row(&mut self, show: &Show, out: bool) -> Result<(), Error> {
         let t = show.class.t;
         let table = self.s.t(t).table.clone().expect("shown rows have a table");
-        let n = self.counts.entry(t).or_default();
         let places: Vec<usize> = match &show.old {
             Some(old) if !out => {
                 (0..old.len()).filter(|&p| show.new[p].as_ref().is_some_and(|v| *v != old[p])).collect()
@@ -199,13 +220,8 @@ impl Txn<'_> {
             Some(_) => (0..table.columns.len()).collect(),
             None => (0..table.columns.len()).filter(|&p| show.new[p].is_some()).collect(),
         };
-        match &show.old {
-            Some(_) if places.is_empty() => return Ok(()),
-            Some(_) => n.updates += 1,
-            None => {
-                n.inserts += 1;
-                n.id_moves += u64::from(show.moved);
-            }
+        if show.old.is_some() && places.is_empty() {
+            return Ok(());
         }
         let row = show.row();
         if show.old.is_some() && !out {

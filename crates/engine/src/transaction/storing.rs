@@ -71,6 +71,11 @@ impl Txn<'_> {
         }
         self.store_identity()?;
         self.store_ids()?;
+        for (database, n) in std::mem::take(&mut self.followed) {
+            self.c
+                .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n) VALUES (?1, ?2)")?
+                .execute(params![database, n])?;
+        }
         for (t, b) in std::mem::take(&mut self.moved) {
             // Rows of other files that refer to it have to follow; what is new here, nothing refers to yet.
             let known = self.index.get(&(t, b)).is_some_and(|&i| self.births[i].before.key.is_some());
