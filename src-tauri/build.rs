@@ -1,1 +1,16 @@
-fn main() {}
+//! Prepares the console's build: the permissions of its own commands, the configuration, the icon.
+
+/// What the page may call, each by name; `capabilities/main.json` grants them to the window. A command
+/// that is missing here can't be called from the page at all.
+const COMMANDS: &[&str] = &["status", "sync_now"];
+
+fn main() {
+    println!("cargo:rerun-if-changed=src-tauri/capabilities");
+    let attributes = tauri_build::Attributes::new()
+        .capabilities_path_pattern("./src-tauri/capabilities/**/*")
+        .app_manifest(tauri_build::AppManifest::new().commands(COMMANDS));
+    if let Err(error) = tauri_build::try_build(attributes) {
+        println!("cargo:warning={error:#}");
+        std::process::exit(1);
+    }
+}

@@ -1,2 +1,6 @@
-//! The command.
-fn main() {}
+//! The console's program; everything is in the library, where tests reach it.
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+fn main() {
+    lockstep_console::run();
+}

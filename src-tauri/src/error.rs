@@ -1,0 +1,16 @@
+//! What the page is told when something did not work: a stable code, a sentence, a hint.
+
+use serde::Serialize;
+
+/// A failure as a person and the page can use it. Never holds a value of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failure {
+    /// Stable; the page decides by it what to show.
+    pub code: String,
+    /// One sentence for a person.
+    pub message: String,
+    /// What to do about it, if anything is known.
+    pub hint: Option<String>,
+}

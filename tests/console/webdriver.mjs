@@ -1,0 +1,80 @@
+// The real console, driven through WebKitWebDriver: as much of the protocol as the tests need.
+// Needs a display and a session bus: `xvfb-run -a dbus-run-session -- node --test tests/console/`.
+import { spawn } from "node:child_process";
+import { createServer } from "node:net";
+
+const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
+
+/** A port that is free now. */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Asks until there is an answer other than undefined, false or an error. */
+export async function until(what, ask, patience = 20_000) {
+  const end = Date.now() + patience;
+  for (let last; ; ) {
+    try {
+      const answer = await ask();
+      if (answer !== undefined && answer !== false) return answer;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`, { cause: last });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Starts the console with this environment and returns a hold on its window. */
+export async function openConsole(program, environment) {
+  const port = await freePort();
+  const driver = spawn("WebKitWebDriver", [`--port=${port}`], {
+    env: {
+      ...process.env,
+      TAURI_WEBVIEW_AUTOMATION: "true",
+      WEBKIT_DISABLE_DMABUF_RENDERER: "1",
+      LIBGL_ALWAYS_SOFTWARE: "1",
+      ...environment,
+    },
+    stdio: "inherit",
+  });
+  const base = `http://127.0.0.1:${port}`;
+  const call = async (method, path, body) => {
+    const answer = await fetch(base + path, { method, ...(body && { body: JSON.stringify(body) }) });
+    const { value } = await answer.json();
+    if (!answer.ok) throw new Error(`${value.error}: ${value.message}`);
+    return value;
+  };
+  const stop = () => driver.kill();
+  try {
+    await until("the driver", () => call("GET", "/status").then(() => true));
+    const { sessionId } = await call("POST", "/session", {
+      capabilities: { alwaysMatch: { "webkitgtk:browserOptions": { binary: program, args: [] } } },
+    });
+    const session = `/session/${sessionId}`;
+    const script = (text, ...args) => call("POST", `${session}/execute/sync`, { script: text, args });
+    return {
+      script,
+      /** The text of the first element that matches, once there is one. */
+      text: (css) => until(css, () => script("return document.querySelector(arguments[0])?.innerText", css)),
+      click: async (css) => {
+        const found = await call("POST", `${session}/element`, { using: "css selector", value: css });
+        await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
+      },
+      picture: async () => Buffer.from(await call("GET", `${session}/screenshot`), "base64"),
+      close: async () => {
+        await call("DELETE", session).catch(() => {});
+        stop();
+      },
+    };
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}

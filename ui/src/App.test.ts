@@ -1,0 +1,185 @@
+// The page with a scripted host: what a person finds in each state, and what the keys do.
+import { render, screen, waitFor, within } from "@testing-library/svelte";
+import userEvent from "@testing-library/user-event";
+import axe from "axe-core";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import App from "./App.svelte";
+import type { Host } from "./host/host";
+import { scenes, type SceneName } from "./host/scenes";
+import { scriptedHost } from "./host/scripted";
+import { preferences } from "./preferences.svelte";
+
+function open(name: SceneName): Host {
+  const host = scriptedHost(scenes[name]());
+  vi.spyOn(host, "status");
+  vi.spyOn(host, "syncNow");
+  render(App, { host });
+  return host;
+}
+
+const syncButton = () => screen.getByRole("button", { name: /^Sync/ });
+
+beforeEach(() => {
+  localStorage.clear();
+  preferences.theme = "system";
+  preferences.text = 100;
+  preferences.utc = false;
+});
+
+describe("what a person sees", () => {
+  test("fine: one sentence, no values lost, every peer with its name and state", async () => {
+    open("fine");
+    expect(await screen.findByRole("heading", { level: 1, name: "Everything is in step" })).toBeVisible();
+    expect(screen.getByText("Values lost").parentElement).toHaveTextContent("Accounted for");
+    const laptop = screen.getByRole("heading", { name: "pit-laptop" }).closest("article") as HTMLElement;
+    expect(within(laptop).getByText("In step")).toBeVisible();
+    expect(laptop).toHaveTextContent("4 min ago");
+    expect(screen.getByText("1 min behind")).toBeVisible();
+    expect(screen.getByText("48,210")).toBeVisible();
+  });
+
+  test("loading: says so, and Sync now can't be pressed", () => {
+    open("loading");
+    expect(screen.getByText("Reading this node's state…")).toBeInTheDocument();
+    expect(syncButton()).toBeDisabled();
+  });
+
+  test("no node: the reason, what to do, and a retry", async () => {
+    const host = open("nonode");
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent("This computer has no node yet.");
+    expect(alert).toHaveTextContent("lockstep init --name school-server");
+    await userEvent.click(within(alert).getByRole("button", { name: "Try again" }));
+    expect(host.status).toHaveBeenCalledTimes(2);
+  });
+
+  test("empty: says what to do next", async () => {
+    open("nothing");
+    expect(await screen.findByRole("heading", { name: "No database is attached yet" })).toBeVisible();
+    expect(screen.getByText(/^lockstep attach/)).toBeVisible();
+    expect(syncButton()).toBeDisabled();
+  });
+
+  test("a reading that fails keeps what was known, with its age", async () => {
+    const host = open("broken");
+    await screen.findByRole("heading", { level: 1 });
+    document.dispatchEvent(new Event("visibilitychange"));
+    expect(await screen.findByRole("alert")).toHaveTextContent("locked by another program");
+    expect(screen.getByText(/known 2 min ago/)).toBeVisible();
+    expect(host.status).toHaveBeenCalledTimes(2);
+  });
+
+  test("values that could not be counted are never shown as none", async () => {
+    open("uncounted");
+    const lost = (await screen.findByText("Values lost")).parentElement as HTMLElement;
+    expect(lost).toHaveTextContent("?");
+    expect(lost).toHaveTextContent("Not counted");
+  });
+
+  test("names are text, never markup, and no digit is lost", async () => {
+    open("hostile");
+    expect(await screen.findByText("<img src=x onerror=alert(1)>", { exact: false })).toBeVisible();
+    expect(screen.getByText("<b>scouting</b>")).toBeVisible();
+    expect(screen.getByText("9,223,372,036,854,775,807")).toBeVisible();
+    expect(document.querySelector("img, script, b")).toBeNull();
+  });
+});
+
+describe("Sync now", () => {
+  test("syncs, says how it went, and reads again", async () => {
+    const host = open("fine");
+    await screen.findByRole("heading", { level: 1 });
+    await userEvent.click(syncButton());
+    expect(await screen.findByRole("heading", { name: "Sync just now" })).toBeVisible();
+    expect(screen.getByText(/12 sent, 1,840 received, 31 rows under another id here; 0.8 s/)).toBeVisible();
+    expect(host.syncNow).toHaveBeenCalledTimes(1);
+    await waitFor(() => expect(host.status).toHaveBeenCalledTimes(2));
+    await userEvent.click(screen.getByRole("button", { name: "Close" }));
+    expect(screen.queryByRole("heading", { name: "Sync just now" })).toBeNull();
+  });
+
+  test("F9 does the same, once at a time", async () => {
+    const host = open("pending");
+    await screen.findByRole("heading", { level: 1 });
+    await userEvent.keyboard("{F9}{F9}");
+    expect(await screen.findByRole("heading", { level: 1, name: "Syncing now" })).toBeVisible();
+    expect(syncButton()).toBeDisabled();
+    expect(host.syncNow).toHaveBeenCalledTimes(1);
+  });
+
+  test("names the peer that failed, beside the one that did not", async () => {
+    open("conflict");
+    await screen.findByRole("heading", { level: 1 });
+    await userEvent.click(syncButton());
+    const report = (await screen.findByRole("heading", { name: "Sync just now" })).closest(
+      "section",
+    ) as HTMLElement;
+    expect(report).toHaveTextContent("Verified, something waits");
+    expect(report).toHaveTextContent("venue-server did not answer.");
+    expect(report).toHaveTextContent("Did not work");
+  });
+
+  test("a run that could not start says why", async () => {
+    open("broken");
+    await screen.findByRole("heading", { level: 1 });
+    await userEvent.click(syncButton());
+    expect(await screen.findByText("The sync did not start")).toBeVisible();
+  });
+});
+
+describe("appearance", () => {
+  test("theme and text size hold for the whole page and are kept", async () => {
+    open("fine");
+    await userEvent.click(screen.getByRole("button", { name: "Appearance" }));
+    await userEvent.click(screen.getByRole("radio", { name: "Dark" }));
+    await userEvent.click(screen.getByRole("radio", { name: "200 %" }));
+    expect(document.documentElement).toHaveAttribute("data-theme", "dark");
+    expect(document.documentElement).toHaveAttribute("data-text", "200");
+    expect(localStorage.getItem("lockstep.theme")).toBe("dark");
+    await userEvent.keyboard("{Escape}");
+    expect(screen.queryByRole("radio")).toBeNull();
+    expect(screen.getByRole("button", { name: "Appearance" })).toHaveFocus();
+  });
+
+  test("the keys change the text size within its bounds", async () => {
+    open("fine");
+    await userEvent.keyboard("{Control>}-{/Control}");
+    expect(preferences.text).toBe(100);
+    await userEvent.keyboard("{Control>}+++++++{/Control}");
+    expect(preferences.text).toBe(200);
+    await userEvent.keyboard("{Control>}0{/Control}");
+    expect(preferences.text).toBe(100);
+  });
+
+  test("UTC stands beside local time when asked for", async () => {
+    open("fine");
+    await screen.findByRole("heading", { level: 1 });
+    expect(screen.queryByText(/UTC/)).toBeNull();
+    preferences.utc = true;
+    expect((await screen.findAllByText(/UTC/)).length).toBeGreaterThan(0);
+  });
+
+  test("? lists the keys", async () => {
+    open("fine");
+    await userEvent.keyboard("?");
+    expect(screen.getByRole("dialog", { name: "Keys" })).toHaveTextContent("F9");
+    await userEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Close" }));
+    expect(screen.queryByRole("dialog")).toBeNull();
+  });
+});
+
+test("nothing takes the focus by itself", async () => {
+  open("conflict");
+  await screen.findByRole("heading", { level: 1 });
+  expect(document.body).toHaveFocus();
+});
+
+test.each(Object.keys(scenes) as SceneName[])("axe finds nothing in %s", async (name) => {
+  open(name);
+  if (name !== "loading" && name !== "nonode") await screen.findByRole("heading", { level: 1 });
+  // Colours need a real browser; all else can be judged here.
+  const found = await axe.run(document.body, {
+    rules: { "color-contrast": { enabled: false }, region: { enabled: false } },
+  });
+  expect(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`)).toEqual([]);
+});

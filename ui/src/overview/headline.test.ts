@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { scenes, type SceneName } from "../host/scenes";
+import type { StatusView } from "../host/types";
+import { headline, peerBadge, type Tone } from "./headline";
+
+function of(name: SceneName): StatusView {
+  const first = scenes[name]().status[0];
+  if (first === undefined || first === "never" || "code" in first) throw new Error(`${name} has no status`);
+  return first;
+}
+
+describe("the sentence", () => {
+  const cases: [SceneName, Tone, string][] = [
+    ["fine", "fine", "Everything is in step"],
+    ["pending", "moving", "12 rows are on the way"],
+    ["conflict", "waiting", "3 conflicts and 2 held changes wait for you"],
+    ["offline", "away", "pit-laptop can't be reached"],
+    ["stale", "stale", "Not compared for a while"],
+    ["first", "stale", "Not compared yet with pit-laptop"],
+    ["capture", "trouble", "Writes to scouting may go unseen"],
+    ["lost", "trouble", "2 values are in no account"],
+    ["uncounted", "trouble", "The balance could not be drawn"],
+    ["nothing", "setup", "No database is attached yet"],
+    ["alone", "setup", "No other node is paired yet"],
+  ];
+  test.each(cases)("of %s", (name, tone, sentence) => {
+    const line = headline(of(name), false, Date.now());
+    expect(line).toMatchObject({ tone, sentence });
+    expect(line.word).not.toBe("");
+  });
+
+  test("says who waits when one change does", () => {
+    const one = { ...of("fine"), state: "conflict" as const, conflictsUnreviewed: "1" };
+    expect(headline(one, false, Date.now()).sentence).toBe("1 conflict waits for you");
+  });
+
+  test("only fine is green", () => {
+    for (const [name, tone] of cases) if (name !== "fine") expect(tone).not.toBe("fine");
+  });
+
+  test("names every peer with its age", () => {
+    expect(headline(of("fine"), false, Date.now()).detail).toContain("pit-laptop 4 min ago");
+  });
+
+  test("a sync that runs is said first", () => {
+    expect(headline(of("conflict"), true, Date.now()).tone).toBe("busy");
+  });
+});
+
+describe("a peer's badge", () => {
+  const [peer] = of("fine").peers;
+  if (peer === undefined) throw new Error("no peer");
+  test.each([
+    [{}, "fine"],
+    [{ pending: "1" }, "moving"],
+    [{ held: "1", pending: "1" }, "waiting"],
+    [{ lastVerifiedAt: null }, "stale"],
+    [{ reachable: false, held: "1" }, "away"],
+    [{ capture: { kind: "problem", what: "gone" } as const, reachable: false }, "trouble"],
+  ])("with %o is %s", (over, tone) => expect(peerBadge({ ...peer, ...over }).tone).toBe(tone));
+});

@@ -1,0 +1,208 @@
+// The one sentence at the top, and the word and tone of each badge. State is always shape, word and colour.
+import type { Capture, Count, DatabaseView, PeerView, StatusView } from "../host/types";
+import { count, counted, isNone, listed, sum } from "../text/count";
+import { ago, local } from "../text/time";
+
+/** A tone has one shape and one colour everywhere; the word says the rest. */
+export type Tone =
+  "fine" | "waiting" | "trouble" | "away" | "resting" | "busy" | "moving" | "stale" | "setup";
+
+export interface Headline {
+  tone: Tone;
+  /** One or two words, for the badge beside the sentence. */
+  word: string;
+  sentence: string;
+  detail: string;
+  /** What to type next, where the command can do what the console can't yet. */
+  commands: string[];
+}
+
+export function headline(status: StatusView, syncing: boolean, now: number): Headline {
+  if (syncing && status.state !== "setup") {
+    return {
+      tone: "busy",
+      word: "Syncing",
+      sentence: "Syncing now",
+      detail: "The applications go on working meanwhile.",
+      commands: [],
+    };
+  }
+  switch (status.state) {
+    case "setup":
+      return setup(status);
+    case "error":
+      return error(status);
+    case "conflict":
+      return conflict(status);
+    case "offline":
+      return offline(status, now);
+    case "paused":
+      return {
+        tone: "resting",
+        word: "Paused",
+        sentence:
+          status.pausedUntil === null
+            ? "Sync is paused"
+            : `Sync is paused until ${local(status.pausedUntil, now)}`,
+        detail: "Writes are still captured. Nothing travels until then, unless you press Sync now.",
+        commands: [],
+      };
+    case "pending":
+      return pending(status);
+    case "stale":
+      return stale(status, now);
+    case "fine":
+      return {
+        tone: "fine",
+        word: "In step",
+        sentence: "Everything is in step",
+        detail: `Compared and found equal: ${verified(status, now)}.`,
+        commands: [],
+      };
+  }
+}
+
+function setup(status: StatusView): Headline {
+  const nothing = status.databases.length === 0;
+  return {
+    tone: "setup",
+    word: "Set-up needed",
+    sentence: nothing ? "No database is attached yet" : "No other node is paired yet",
+    detail: nothing
+      ? "Attach the files of the application on this computer; a backup is written first."
+      : "Make an invite on one node and give it to the other.",
+    commands: nothing
+      ? ["lockstep attach scouting=/path/to/scouting.db"]
+      : ["lockstep invite", "lockstep pair --as other-server"],
+  };
+}
+
+function error(status: StatusView): Headline {
+  if (!isNone(status.valuesLost) || status.valuesLostBecause !== null) {
+    return {
+      tone: "trouble",
+      word: "Error",
+      sentence: isNone(status.valuesLost)
+        ? "The balance could not be drawn"
+        : `${counted(status.valuesLost, "value is", "values are")} in no account`,
+      detail: status.valuesLostBecause ?? "The balance does not add up.",
+      commands: ["lockstep verify"],
+    };
+  }
+  const here = status.databases.find((d) => d.capture.kind === "problem");
+  const there = status.peers.find((p) => p.capture.kind === "problem");
+  const name = here?.name ?? there?.name ?? "";
+  return {
+    tone: "trouble",
+    word: "Error",
+    sentence: `Writes ${here ? "to" : "at"} ${name} may go unseen`,
+    detail: problem(here?.capture ?? there?.capture) ?? "",
+    commands: here ? [`lockstep doctor ${here.name}`] : [],
+  };
+}
+
+function conflict(status: StatusView): Headline {
+  const held = heldInAll(status);
+  const parts = [
+    ...(isNone(status.conflictsUnreviewed) ? [] : [counted(status.conflictsUnreviewed, "conflict")]),
+    ...(isNone(held) ? [] : [counted(held, "held change")]),
+  ];
+  const several = parts.length > 1 || !(parts[0] ?? "").startsWith("1 ");
+  return {
+    tone: "waiting",
+    word: "Waits for you",
+    sentence: `${listed(parts)} ${several ? "wait" : "waits"} for you`,
+    detail: "Nothing is lost: both sides of each are kept, and what is decided can be undone.",
+    commands: ["lockstep conflicts", "lockstep quarantine"],
+  };
+}
+
+function offline(status: StatusView, now: number): Headline {
+  const away = status.peers.filter((p) => !p.reachable);
+  const waiting = pendingInAll(status);
+  return {
+    tone: "away",
+    word: "Out of reach",
+    sentence: `${listed(away.map((p) => p.name))} can't be reached`,
+    detail:
+      (isNone(waiting)
+        ? "Nothing waits to be sent"
+        : `${counted(waiting, "row")} will be sent when that changes`) +
+      `; last verified: ${verified({ ...status, peers: away }, now)}.`,
+    commands: [],
+  };
+}
+
+function pending(status: StatusView): Headline {
+  const waiting = pendingInAll(status);
+  return {
+    tone: "moving",
+    word: "On its way",
+    sentence: `${counted(waiting, "row is", "rows are")} on the way`,
+    detail:
+      status.agent === null
+        ? "No agent runs on this computer: they travel when you press Sync now."
+        : "The agent sends them as soon as the other side answers.",
+    commands: [],
+  };
+}
+
+function stale(status: StatusView, now: number): Headline {
+  const never = status.peers.filter((p) => p.lastVerifiedAt === null);
+  return {
+    tone: "stale",
+    word: "Not verified",
+    sentence:
+      never.length > 0
+        ? `Not compared yet with ${listed(never.map((p) => p.name))}`
+        : `Not compared for a while`,
+    detail: never.length > 0 ? "Sync now to compare both sides." : `Last verified: ${verified(status, now)}.`,
+    commands: [],
+  };
+}
+
+/** `pit-laptop 4 min ago and school just now`. */
+function verified(status: StatusView, now: number): string {
+  return listed(
+    status.peers.map((p) =>
+      p.lastVerifiedAt === null ? `${p.name} never` : `${p.name} ${ago(p.lastVerifiedAt, now)}`,
+    ),
+  );
+}
+
+/** A row that several peers lack is counted once for this node, so the databases' figure is the one to say. */
+export function pendingInAll(status: StatusView): Count {
+  const here = sum(status.databases.map((d) => d.pending));
+  return isNone(here) ? sum(status.peers.map((p) => p.pending)) : here;
+}
+
+export function heldInAll(status: StatusView): Count {
+  return sum([...status.databases.map((d) => d.held), ...status.peers.map((p) => p.held)]);
+}
+
+export function problem(capture: Capture | undefined): string | null {
+  return capture?.kind === "problem" ? capture.what : null;
+}
+
+export interface Badge {
+  tone: Tone;
+  word: string;
+}
+
+export function peerBadge(peer: PeerView): Badge {
+  if (peer.capture.kind === "problem") return { tone: "trouble", word: "Capture is not well" };
+  if (!peer.reachable) return { tone: "away", word: "Out of reach" };
+  if (peer.error !== null) return { tone: "trouble", word: "Last sync failed" };
+  if (!isNone(peer.held)) return { tone: "waiting", word: `Holds ${counted(peer.held, "change")}` };
+  if (!isNone(peer.pending)) return { tone: "moving", word: `${counted(peer.pending, "row")} to send` };
+  if (peer.lastVerifiedAt === null) return { tone: "stale", word: "Not compared yet" };
+  return { tone: "fine", word: "In step" };
+}
+
+export function databaseBadge(database: DatabaseView): Badge {
+  if (database.capture.kind === "problem") return { tone: "trouble", word: "Capture is not well" };
+  if (!isNone(database.held)) return { tone: "waiting", word: `${count(database.held)} held` };
+  if (!isNone(database.pending))
+    return { tone: "moving", word: `${counted(database.pending, "row")} to send` };
+  return { tone: "fine", word: "All sent" };
+}

@@ -1,0 +1,21 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { svelteTesting } from "@testing-library/svelte/vite";
+import { defineConfig } from "vitest/config";
+
+// What is built is index.html alone; design.html, with the scripted host, is only served by `npm run design`.
+export default defineConfig({
+  plugins: [svelte(), svelteTesting()],
+  build: {
+    target: "safari17",
+    // The content security policy allows no data: address and no inline script.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: { host: "127.0.0.1", port: 5173, strictPort: true },
+  test: {
+    environment: "jsdom",
+    include: ["src/**/*.test.ts"],
+    setupFiles: ["src/test.setup.ts"],
+    restoreMocks: true,
+  },
+});
