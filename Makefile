@@ -53,6 +53,7 @@ rust-check: ui/dist/index.html
 # One selection of packages throughout, so that nothing is compiled twice with other features.
 rust-test: ui/dist/index.html
 	$(CARGO) build --locked --workspace
+	xvfb-run --auto-servernum dbus-run-session -- node --test tests/console/
 	$(CARGO) test --locked --workspace --doc
 	$(CARGO) test --locked --workspace --lib --bins --tests
 

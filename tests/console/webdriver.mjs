@@ -16,13 +16,13 @@ function freePort() {
   });
 }
 
-/** Asks until there is an answer other than undefined, false or an error. */
+/** Asks until there is an answer other than nothing, false or an error. */
 export async function until(what, ask, patience = 20_000) {
   const end = Date.now() + patience;
   for (let last; ; ) {
     try {
       const answer = await ask();
-      if (answer !== undefined && answer !== false) return answer;
+      if (answer != null && answer !== false) return answer;
     } catch (error) {
       last = error;
     }
@@ -42,8 +42,12 @@ export async function openConsole(program, environment) {
       LIBGL_ALWAYS_SOFTWARE: "1",
       ...environment,
     },
-    stdio: "inherit",
+    // A group of its own, so that its end is the end of all that it started; and no pipe of ours, which a
+    // helper of WebKit that is slow to go would hold open.
+    detached: true,
+    stdio: "ignore",
   });
+  const gone = new Promise((resolve) => driver.once("exit", resolve));
   const base = `http://127.0.0.1:${port}`;
   const call = async (method, path, body) => {
     const answer = await fetch(base + path, { method, ...(body && { body: JSON.stringify(body) }) });
@@ -51,7 +55,10 @@ export async function openConsole(program, environment) {
     if (!answer.ok) throw new Error(`${value.error}: ${value.message}`);
     return value;
   };
-  const stop = () => driver.kill();
+  const stop = async () => {
+    process.kill(-driver.pid, "SIGTERM");
+    await gone;
+  };
   try {
     await until("the driver", () => call("GET", "/status").then(() => true));
     const { sessionId } = await call("POST", "/session", {
@@ -67,14 +74,13 @@ export async function openConsole(program, environment) {
         const found = await call("POST", `${session}/element`, { using: "css selector", value: css });
         await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
       },
-      picture: async () => Buffer.from(await call("GET", `${session}/screenshot`), "base64"),
       close: async () => {
         await call("DELETE", session).catch(() => {});
-        stop();
+        await stop();
       },
     };
   } catch (error) {
-    stop();
+    await stop();
     throw error;
   }
 }

@@ -44,11 +44,18 @@ describe("what a person sees", () => {
     expect(syncButton()).toBeDisabled();
   });
 
-  test("no node: the reason, what to do, and a retry", async () => {
-    const host = open("nonode");
+  test("no node: what it means, and what to do", async () => {
+    open("nonode");
+    expect(await screen.findByRole("heading", { name: "This computer has no node yet" })).toBeVisible();
+    expect(screen.getByText(/^lockstep init/)).toBeVisible();
+    expect(syncButton()).toBeDisabled();
+  });
+
+  test("a first reading that fails: the reason, its code, and a retry", async () => {
+    const host = open("unreadable");
     const alert = await screen.findByRole("alert");
-    expect(alert).toHaveTextContent("This computer has no node yet.");
-    expect(alert).toHaveTextContent("lockstep init --name school-server");
+    expect(alert).toHaveTextContent("The file of scouting is locked by another program.");
+    expect(alert).toHaveTextContent("database_busy");
     await userEvent.click(within(alert).getByRole("button", { name: "Try again" }));
     expect(host.status).toHaveBeenCalledTimes(2);
   });
@@ -176,7 +183,7 @@ test("nothing takes the focus by itself", async () => {
 
 test.each(Object.keys(scenes) as SceneName[])("axe finds nothing in %s", async (name) => {
   open(name);
-  if (name !== "loading" && name !== "nonode") await screen.findByRole("heading", { level: 1 });
+  if (name !== "loading" && name !== "unreadable") await screen.findByRole("heading", { level: 1 });
   // Colours need a real browser; all else can be judged here.
   const found = await axe.run(document.body, {
     rules: { "color-contrast": { enabled: false }, region: { enabled: false } },

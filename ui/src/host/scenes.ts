@@ -54,10 +54,10 @@ function status(state: State, over: Partial<StatusView> = {}): StatusView {
   };
 }
 
-export const noNode: Failure = {
+const noNode: Failure = {
   code: "no_node",
-  message: "This computer has no node yet.",
-  hint: "Make one with `lockstep init --name school-server`.",
+  message: "there is no node in /home/mentor/.local/share/lockstep",
+  hint: "make one with `lockstep init`, or name its folder with --home",
 };
 
 const locked: Failure = {
@@ -181,6 +181,7 @@ export const scenes = {
   alone: (): Scene => ({ status: [status("setup", { peers: [], agent: null })] }),
   loading: (): Scene => ({ status: ["never"] }),
   nonode: (): Scene => ({ status: [noNode] }),
+  unreadable: (): Scene => ({ status: [locked] }),
   broken: (): Scene => ({ status: [status("fine", { at: before(2 * MINUTE) }), locked], run: locked }),
   hostile: (): Scene => ({
     status: [

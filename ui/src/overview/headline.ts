@@ -1,6 +1,6 @@
 // The one sentence at the top, and the word and tone of each badge. State is always shape, word and colour.
-import type { Capture, Count, DatabaseView, PeerView, StatusView } from "../host/types";
-import { count, counted, isNone, listed, sum } from "../text/count";
+import type { Capture, Count, DatabaseView, Failure, PeerView, StatusView } from "../host/types";
+import { count, counted, isNone, listed, sentence, sum } from "../text/count";
 import { ago, local } from "../text/time";
 
 /** A tone has one shape and one colour everywhere; the word says the rest. */
@@ -77,6 +77,17 @@ function setup(status: StatusView): Headline {
   };
 }
 
+/** What stands in place of a status while this computer has no node. */
+export function withoutNode(failure: Failure): Headline {
+  return {
+    tone: "setup",
+    word: "Set-up needed",
+    sentence: "This computer has no node yet",
+    detail: sentence(failure.message),
+    commands: ["lockstep init --name this-server", "lockstep attach scouting=/path/to/scouting.db"],
+  };
+}
+
 function error(status: StatusView): Headline {
   if (!isNone(status.valuesLost) || status.valuesLostBecause !== null) {
     return {
@@ -85,7 +96,7 @@ function error(status: StatusView): Headline {
       sentence: isNone(status.valuesLost)
         ? "The balance could not be drawn"
         : `${counted(status.valuesLost, "value is", "values are")} in no account`,
-      detail: status.valuesLostBecause ?? "The balance does not add up.",
+      detail: sentence(status.valuesLostBecause ?? "The balance does not add up."),
       commands: ["lockstep verify"],
     };
   }
@@ -96,7 +107,7 @@ function error(status: StatusView): Headline {
     tone: "trouble",
     word: "Error",
     sentence: `Writes ${here ? "to" : "at"} ${name} may go unseen`,
-    detail: problem(here?.capture ?? there?.capture) ?? "",
+    detail: sentence(problem(here?.capture ?? there?.capture) ?? ""),
     commands: here ? [`lockstep doctor ${here.name}`] : [],
   };
 }

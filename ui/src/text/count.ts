@@ -21,6 +21,12 @@ export function counted(of: Count, one: string, many = `${one}s`): string {
   return `${count(of)} ${BigInt(of) === 1n ? one : many}`;
 }
 
+/** As a sentence: the node's messages start small and end without a point. A name (`pit-laptop`) stays as it is. */
+export function sentence(text: string): string {
+  const start = /^[a-z]+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return /[.!?]$/.test(start) ? start : `${start}.`;
+}
+
 /** `a`, `a and b`, `a, b and c`. */
 export function listed(names: string[]): string {
   return new Intl.ListFormat("en-GB").format(names);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { count, counted, listed, sum } from "./count";
+import { count, counted, listed, sentence, sum } from "./count";
 import { ago, clock, length, took, utc } from "./time";
 
 const NOW = 1_800_000_000_000;
@@ -22,6 +22,12 @@ describe("counts", () => {
   test("nouns follow the number", () => {
     expect(counted("1", "row")).toBe("1 row");
     expect(counted("2", "row is", "rows are")).toBe("2 rows are");
+  });
+
+  test("messages become sentences", () => {
+    expect(sentence("there is no node")).toBe("There is no node.");
+    expect(sentence("pit-laptop did not answer")).toBe("pit-laptop did not answer.");
+    expect(sentence("It passes by itself.")).toBe("It passes by itself.");
   });
 
   test("names are listed as people do", () => {
