@@ -2,9 +2,12 @@
 
 use crate::error::Failure;
 use crate::overview::{Facts, State};
-use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerView, RunView, StatusView};
+use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
+use lockstep_node::session::SyncEntry;
+use lockstep_node::state::Trigger;
 use lockstep_node::status::{AgentStatus, DatabaseStatus, PeerStatus, Problem, Status};
 use lockstep_node::{Home, Node, platform};
+use std::sync::Arc;
 
 /// The node whose home this user has on this computer.
 pub(crate) struct HomeNode {
@@ -26,19 +29,31 @@ impl HomeNode {
         .await
     }
 
-    /// A session with every peer.
+    /// A session with every peer, one after the other. A peer that fails is an entry with its reason, and the
+    /// others go on.
     pub(crate) async fn sync_now(&self) -> Result<RunView, Failure> {
-        Err(Failure { code: "not_built".into(), message: "This build can't sync yet.".into(), hint: None })
+        let (node, peers) = self
+            .ask(|node| {
+                let peers = node.state().peers()?;
+                Ok((node, peers))
+            })
+            .await?;
+        let mut entries = Vec::with_capacity(peers.len());
+        for peer in &peers {
+            let entry = node.sync(peer, Trigger::Person, &|_| {}).await;
+            entries.push(peer_run_view(entry.map_err(|error| failure(error.problem()))?));
+        }
+        Ok(RunView { peers: entries })
     }
 
     /// Asks the node away from the window's thread. It is opened anew each time: a node may have been made,
     /// or its files restored, while the window was open.
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Node) -> lockstep_node::Result<T> + Send + 'static,
+        question: impl FnOnce(Arc<Node>) -> lockstep_node::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
         let home = self.home.clone().ok_or_else(no_home)?;
-        let asked = tauri::async_runtime::spawn_blocking(move || question(&Node::open(home)?)).await;
+        let asked = tauri::async_runtime::spawn_blocking(move || question(Arc::new(Node::open(home)?))).await;
         asked.map_err(broken_off)?.map_err(|error| failure(error.problem()))
     }
 }
@@ -105,6 +120,21 @@ fn peer_view(peer: PeerStatus) -> PeerView {
         capture: capture(peer.capture),
         last_run_at: peer.last_run_at.map(moment),
         error: peer.error.map(failure),
+    }
+}
+
+fn peer_run_view(run: SyncEntry) -> PeerRunView {
+    PeerRunView {
+        name: run.name,
+        sent: Count(run.sent),
+        received: Count(run.received),
+        applied: Count(run.applied),
+        conflicts: Count(run.conflicts),
+        held: Count(run.held.saturating_add(run.held_there)),
+        id_moves: Count(run.id_moves),
+        verified: run.verified,
+        duration_ms: Millis(run.duration_ms),
+        error: run.error.map(failure),
     }
 }
 

@@ -159,13 +159,13 @@ pub(crate) struct PeerRunView {
     pub sent: Count,
     /// Changes that came from there.
     pub received: Count,
-    /// Those of them that were applied.
+    /// Rows that were written here.
     pub applied: Count,
     /// Conflicts found on the way.
     pub conflicts: Count,
-    /// Changes that now wait for a person.
+    /// Changes that are held now, on either side.
     pub held: Count,
-    /// Rows that live under another id here than there.
+    /// Rows that got another id than at their birthplace, on either side.
     pub id_moves: Count,
     /// Whether both sides' digests are equal.
     pub verified: bool,

@@ -98,7 +98,7 @@ describe("Sync now", () => {
     await screen.findByRole("heading", { level: 1 });
     await userEvent.click(syncButton());
     expect(await screen.findByRole("heading", { name: "Sync just now" })).toBeVisible();
-    expect(screen.getByText(/12 sent, 1,840 received, 31 rows under another id here; 0.8 s/)).toBeVisible();
+    expect(screen.getByText(/12 sent, 1,840 received, 31 rows under another id; 0.8 s/)).toBeVisible();
     expect(host.syncNow).toHaveBeenCalledTimes(1);
     await waitFor(() => expect(host.status).toHaveBeenCalledTimes(2));
     await userEvent.click(screen.getByRole("button", { name: "Close" }));

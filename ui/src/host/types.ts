@@ -186,7 +186,7 @@ sent: Count,
  */
 received: Count, 
 /**
- * Those of them that were applied.
+ * Rows that were written here.
  */
 applied: Count, 
 /**
@@ -194,11 +194,11 @@ applied: Count,
  */
 conflicts: Count, 
 /**
- * Changes that now wait for a person.
+ * Changes that are held now, on either side.
  */
 held: Count, 
 /**
- * Rows that live under another id here than there.
+ * Rows that got another id than at their birthplace, on either side.
  */
 idMoves: Count, 
 /**
