@@ -430,6 +430,7 @@ fn entry(
                 TableOutcome::Equal => continue,
                 TableOutcome::Differs => "differs",
                 TableOutcome::Moved => "moved",
+                TableOutcome::OneWay => "one_way",
                 TableOutcome::ConfigDiffers => "config_differs",
                 TableOutcome::MissingHere => "missing_here",
                 TableOutcome::MissingThere => "missing_there",

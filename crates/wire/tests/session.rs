@@ -254,6 +254,36 @@ fn a_table_that_one_side_lacks_travels_all_the_same() {
 }
 
 #[test]
+fn a_table_that_goes_one_way_does() {
+    let (mut a, mut b) = pair();
+    for node in [&mut a, &mut b] {
+        write(node, "scouting", "event", 4);
+        write(node, "scouting", "match", 4);
+    }
+    let mut options = options();
+    options.ways.set("scouting", None, Way::Receive);
+    options.ways.set("scouting", Some("event"), Way::Send);
+    let run = |a: &mut Fake, b: &mut Fake| {
+        let trouble = Box::new(|_| Trouble::None);
+        World { a, b, trouble, sent: 0, limits: Limits::default() }.run(options.clone())
+    };
+    let report = run(&mut a, &mut b);
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert!(report.databases[1].tables.iter().all(|t| t.outcome == TableOutcome::OneWay));
+    assert_eq!((report.databases[1].sent, report.databases[1].received), (4, 4));
+    assert_eq!(b.databases[1].vectors["event"].len(), 2);
+    assert_eq!(a.databases[1].vectors["event"].len(), 1);
+    assert_eq!(a.databases[1].vectors["match"].len(), 2);
+    assert_eq!(run(&mut a, &mut b).requests, 1);
+
+    // Where the receiver writes nothing the two can be compared.
+    let (mut a, mut b) = pair();
+    write(&mut a, "scouting", "event", 4);
+    write(&mut b, "scouting", "match", 4);
+    assert_eq!(run(&mut a, &mut b).outcome, Outcome::Verified);
+}
+
+#[test]
 fn digest_keys_are_settled_on_the_way() {
     for (mine, theirs) in [(3, 7), (7, 3), (5, 5)] {
         let (mut a, mut b) = pair();

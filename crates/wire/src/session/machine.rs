@@ -2,7 +2,7 @@
 use crate::message::{DatabaseHello, Digests, Hello, Pull, PullLimit, Refusal};
 use crate::session::report::{DatabaseReport, DatabaseState, Outcome, Progress, Report, TableOutcome};
 use crate::session::shared::{Shared, all_cover, all_join};
-use crate::session::{Bytes, Effect, Event, Identity, Options, Reply, Request};
+use crate::session::{Bytes, Effect, Event, Identity, Options, Reply, Request, Way};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::{Millis, Vectors};
 
@@ -19,6 +19,8 @@ pub struct Session {
     round: u32,
     tries: u32,
     troubles: u32,
+    /// Was anything stored in this round?
+    stored: bool,
     /// Was anything exchanged since this node last said what it has?
     touched: bool,
     asked: Millis,
@@ -94,7 +96,7 @@ enum After {
 impl Session {
     /// A session that has not begun.
     pub fn new(me: Identity, options: Options) -> Session {
-        let shared = options.databases.iter().map(|name| Shared::new(name)).collect();
+        let shared = options.databases.iter().map(|name| Shared::new(name, &options.ways)).collect();
         Session {
             me,
             options,
@@ -105,6 +107,7 @@ impl Session {
             round: 1,
             tries: 0,
             troubles: 0,
+            stored: false,
             touched: false,
             asked: Millis(0),
             started: Millis(0),
@@ -280,8 +283,12 @@ impl Session {
     fn fetch_pull(&mut self, lane: &mut Lane) -> Vec<Effect> {
         lane.fetching = true;
         let shared = &self.shared[lane.database];
-        let pull =
-            Pull { database: shared.name.clone(), have: lane.have.clone(), except: shared.except(), limit: lane.limit };
+        let pull = Pull {
+            database: shared.name.clone(),
+            have: lane.have.clone(),
+            except: shared.except(Way::Receive),
+            limit: lane.limit,
+        };
         vec![self.send(Request::Pull(pull))]
     }
 
@@ -304,6 +311,7 @@ impl Session {
             Event::Applied(Ok(counts)) if lane.storing.is_some() => {
                 let (items, _) = lane.storing.take().expect("just seen");
                 self.tries = 0;
+                self.stored = true;
                 lane.wrote |= counts.writes > 0;
                 self.shared[lane.database].applied_here(items, counts);
             }
@@ -352,7 +360,7 @@ impl Session {
         vec![Effect::Extract {
             database: shared.name.clone(),
             have: lane.have.clone(),
-            except: shared.except(),
+            except: shared.except(Way::Send),
             limit: lane.limit,
         }]
     }
@@ -375,6 +383,7 @@ impl Session {
                 shared.renew_theirs(&ack.tables);
                 if shared.acknowledges(&end) {
                     self.tries = 0;
+                    self.stored = true;
                     shared.applied_there(items, ack.applied);
                 } else {
                     lane.ready = None;
@@ -464,10 +473,13 @@ impl Session {
                 return self.ask_digests(n);
             }
         }
-        if !self.shared.iter().any(Shared::has_news) || self.round >= self.options.rounds {
+        // A round that has led nowhere would not do so a second time.
+        let over = !self.stored || self.round >= self.options.rounds;
+        if over || !self.shared.iter().any(Shared::has_news) {
             return self.finish(now);
         }
         self.round += 1;
+        self.stored = false;
         self.begin_round(now)
     }
 

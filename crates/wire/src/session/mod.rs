@@ -25,6 +25,7 @@ use crate::hex::Hex;
 use crate::message::{Counts, DatabaseHello, Digests, DigestsReply, Hello, Pull, PullLimit, PushAck, Refusal};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Vectors;
+use std::collections::BTreeMap;
 
 /// Who a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Identity {
 pub struct Options {
     /// The databases that are shared with the peer; those that others refer to first.
     pub databases: Vec<String>,
+    /// What goes one way only.
+    pub ways: Ways,
     /// After so many rounds with news it ends as partial.
     pub rounds: u32,
     /// How often in a row something may go wrong on the way before the session fails.
@@ -54,7 +57,39 @@ impl Options {
     /// The usual ones.
     pub fn new(databases: Vec<String>) -> Options {
         let bulk = PullLimit { items: 20_000, bytes: 16 << 20 };
-        Options { databases, rounds: 8, tries: 3, limit: PullLimit::default(), bulk }
+        Options { databases, ways: Ways::default(), rounds: 8, tries: 3, limit: PullLimit::default(), bulk }
+    }
+}
+
+/// In which direction a table is exchanged, as seen by the node that drives the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Way {
+    /// Both.
+    #[default]
+    Both,
+    /// From here to the peer.
+    Send,
+    /// From the peer to here.
+    Receive,
+}
+
+/// The tables that are exchanged one way only. Tables that are not exchanged at all must not be in a summary.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Ways(BTreeMap<String, BTreeMap<Option<String>, Way>>);
+
+impl Ways {
+    /// Says it for a table, or for all of a database of which nothing else is said.
+    pub fn set(&mut self, database: &str, table: Option<&str>, way: Way) {
+        self.0.entry(database.into()).or_default().insert(table.map(Into::into), way);
+    }
+
+    /// The way of a table.
+    pub fn of(&self, database: &str, table: &str) -> Way {
+        let Some(tables) = self.0.get(database) else {
+            return Way::Both;
+        };
+        let own = tables.iter().find(|(name, _)| name.as_deref() == Some(table)).map(|(_, way)| *way);
+        own.or_else(|| tables.get(&None).copied()).unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 use crate::hex::Hex;
 use crate::message::{Counts, DatabaseHello, TableState};
 use crate::session::report::{DatabaseReport, DatabaseState, TableOutcome, TableReport};
+use crate::session::{Way, Ways};
 use lockstep_engine::id::{ReplicaId, Vector, Vectors};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +81,7 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) ours: Side,
     pub(super) theirs: Side,
+    ways: Ways,
     /// Tables that are configured differently.
     except: BTreeSet<String>,
     /// What comparing gave, when the vectors were last equal.
@@ -88,9 +90,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(name: &str) -> Shared {
+    pub(super) fn new(name: &str, ways: &Ways) -> Shared {
         Shared {
             name: name.into(),
+            ways: ways.clone(),
             ours: Side::default(),
             theirs: Side::default(),
             except: BTreeSet::new(),
@@ -173,17 +176,18 @@ impl Shared {
 
     /// Writes that the peer has and this node lacks, at most.
     pub(super) fn to_receive(&self) -> u64 {
-        self.lacking(&self.ours, &self.theirs)
+        self.lacking(&self.ours, &self.theirs, Way::Send)
     }
 
     /// Writes that this node has and the peer lacks, at most.
     pub(super) fn to_send(&self) -> u64 {
-        self.lacking(&self.theirs, &self.ours)
+        self.lacking(&self.theirs, &self.ours, Way::Receive)
     }
 
-    fn lacking(&self, have: &Side, other: &Side) -> u64 {
+    fn lacking(&self, have: &Side, other: &Side, not: Way) -> u64 {
         let none = Vector::new();
-        let tables = other.tables.iter().filter(|(name, _)| !self.except.contains(*name));
+        let goes = |name: &String| !self.except.contains(name) && self.ways.of(&self.name, name) != not;
+        let tables = other.tables.iter().filter(|(name, _)| goes(name));
         let lacks = tables.map(|(name, table)| {
             let have = have.tables.get(name).map_or(&none, |t| &t.vector);
             let missing = |(r, seq): (&ReplicaId, &lockstep_engine::id::Seq)| {
@@ -209,8 +213,13 @@ impl Shared {
         !self.except.is_empty() && names.any(|name| self.except.contains(name))
     }
 
-    pub(super) fn except(&self) -> Vec<String> {
-        self.except.iter().cloned().collect()
+    /// What a batch must not have that goes this way.
+    pub(super) fn except(&self, way: Way) -> Vec<String> {
+        let not = if way == Way::Send { Way::Receive } else { Way::Send };
+        let tables = self.ours.tables.keys().chain(self.theirs.tables.keys());
+        let mut except = self.except.clone();
+        except.extend(tables.filter(|name| self.ways.of(&self.name, name) == not).cloned());
+        except.into_iter().collect()
     }
 
     pub(super) fn have_here(&self) -> Vectors {
@@ -247,7 +256,12 @@ impl Shared {
                 _ if self.except.contains(name) => TableOutcome::ConfigDiffers,
                 (None, _, _) => TableOutcome::MissingHere,
                 (_, None, _) => TableOutcome::MissingThere,
-                (Some(a), Some(b), _) if !same(&a.vector, &b.vector) => TableOutcome::Moved,
+                (Some(a), Some(b), _) if !same(&a.vector, &b.vector) => match self.ways.of(&self.name, name) {
+                    Way::Both => TableOutcome::Moved,
+                    Way::Send if covers(&b.vector, &a.vector) => TableOutcome::OneWay,
+                    Way::Receive if covers(&a.vector, &b.vector) => TableOutcome::OneWay,
+                    Way::Send | Way::Receive => TableOutcome::Moved,
+                },
                 (Some(_), Some(_), None) => TableOutcome::Moved,
                 (Some(_), Some(_), Some(true)) => TableOutcome::Equal,
                 (Some(_), Some(_), Some(false)) => TableOutcome::Differs,
