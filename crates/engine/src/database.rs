@@ -13,7 +13,6 @@ use crate::id::{Millis, ReplicaId, Vectors};
 use crate::listing::{balance_of, vector_of};
 use crate::record::LocalDot;
 pub use crate::report::*;
-use crate::rows::Poisoned;
 pub use crate::sibling::Sibling;
 use crate::sibling::Siblings;
 use crate::store::{self, State};
@@ -142,36 +141,47 @@ impl Database {
 
     /// Runs in one write transaction; rolled back on error. Where the application has changed its schema since we last
     /// looked, capture is put right first.
-    pub(crate) fn write<T>(
-        &mut self,
-        now: Millis,
-        f: impl FnOnce(&mut Txn<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    pub(crate) fn write<T>(&mut self, now: Millis, f: impl Fn(&mut Txn<'_>) -> Result<T, Error>) -> Result<T, Error> {
         for _ in 0..4 {
-            begin(&self.c)?;
-            if schema_moved(&self.c)? {
-                self.rollback();
-                self.audit(now)?;
-                continue;
+            let done =
+                self.write_unchecked(now, |txn| if schema_moved(txn.c)? { Ok(None) } else { f(txn).map(Some) })?;
+            match done {
+                Some(x) => return Ok(x),
+                None => self.audit(now).map(drop)?,
             }
-            return self.finish(now, f);
         }
         Err(Error::SchemaMoves { path: self.path.clone() })
     }
 
-    /// The same, for the audit itself.
+    /// The same, for the audit itself. A row that can't be written as planned is held, and the rest goes on.
     pub(crate) fn write_unchecked<T>(
         &self,
         now: Millis,
-        f: impl FnOnce(&mut Txn<'_>) -> Result<T, Error>,
+        f: impl Fn(&mut Txn<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        begin(&self.c)?;
-        self.finish(now, f)
+        let mut poisoned = BTreeSet::new();
+        loop {
+            begin(&self.c)?;
+            match self.finish(now, &poisoned, &f) {
+                Err(Error::Poisoned { table, birth }) if poisoned.insert((table, LocalDot(birth))) => {}
+                Err(Error::Poisoned { table, .. }) => {
+                    return Err(store::damaged(format!("a row of table {table} can be neither written nor held")));
+                }
+                done => return done,
+            }
+        }
     }
 
-    fn finish<T>(&self, now: Millis, f: impl FnOnce(&mut Txn<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    fn finish<T>(
+        &self,
+        now: Millis,
+        poisoned: &BTreeSet<(u32, LocalDot)>,
+        f: impl Fn(&mut Txn<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let done = schema_version(&self.c).and_then(|before| {
-            let out = f(&mut self.txn(now)?)?;
+            let mut txn = self.txn(now)?;
+            txn.poisoned.clone_from(poisoned);
+            let out = f(&mut txn)?;
             if schema_version(&self.c)? != before {
                 remember_schema(&self.c)?;
             }
@@ -228,7 +238,7 @@ impl Database {
                 return Ok(true);
             }
         }
-        Ok(false)
+        Ok(!self.siblings.news(&self.c)?.is_empty())
     }
 
     /// The next batch of what a peer with these vectors lacks. Harvests first.
@@ -264,50 +274,32 @@ impl Database {
     /// Applies a batch, whole or not at all. Harvests first.
     pub fn apply(&mut self, batch: &Batch, now: Millis) -> Result<Applied, Error> {
         self.harvest(now)?;
-        let mut poisoned = BTreeSet::new();
-        loop {
-            let catalog = self.catalog.clone();
-            let done = self.write(now, |txn| {
-                loop {
-                    let (writes, more) = txn.harvest_slice()?;
-                    if writes == 0 && !more {
-                        break;
-                    }
-                    settle_after_harvest(txn)?;
-                    *txn = Txn::new(txn.c, State::load(txn.c, &catalog)?, txn.siblings, now);
+        let n = self.write(now, |txn| {
+            // What was written since: nothing is merged with a row whose latest write is not known.
+            loop {
+                let (writes, more) = txn.harvest_slice()?;
+                if writes == 0 && !more {
+                    break;
                 }
-                txn.poisoned.clone_from(&poisoned);
-                txn.follow_siblings()?;
-                txn.receive(batch)?;
-                let plan = txn.settle()?;
-                if let Err(p) = txn.write_rows(plan)? {
-                    return Err(Error::Poisoned { table: p.0, birth: p.1.0 });
-                }
-                let sum = total(&txn.counts);
-                txn.store()?;
-                Ok(sum)
-            });
-            match done {
-                Err(Error::Poisoned { table, birth }) => {
-                    let Poisoned(t, b) = Poisoned(table, LocalDot(birth));
-                    if !poisoned.insert((t, b)) {
-                        return Err(store::damaged(format!("a row of table {t} can't be written nor held")));
-                    }
-                }
-                Err(e) => return Err(e),
-                Ok(n) => {
-                    return Ok(Applied {
-                        inserts: n.inserts,
-                        updates: n.updates,
-                        deletes: n.deletes,
-                        conflicts: n.conflicts,
-                        id_moves: n.id_moves,
-                        held: self.count_held()?,
-                        writes: n.writes,
-                    });
-                }
+                settle_after_harvest(txn)?;
             }
-        }
+            txn.follow_siblings()?;
+            txn.receive(batch)?;
+            let plan = txn.settle()?;
+            txn.write_rows(plan)?;
+            let sum = total(&txn.counts);
+            txn.store()?;
+            Ok(sum)
+        })?;
+        Ok(Applied {
+            inserts: n.inserts,
+            updates: n.updates,
+            deletes: n.deletes,
+            conflicts: n.conflicts,
+            id_moves: n.id_moves,
+            held: self.count_held()?,
+            writes: n.writes,
+        })
     }
 
     /// What applying these batches would do. Changes nothing.
@@ -456,12 +448,10 @@ impl Database {
 }
 
 pub(crate) fn settle_after_harvest(txn: &mut Txn<'_>) -> Result<(), Error> {
-    txn.adopt_foreign()?;
-    if !txn.touched.is_empty() || txn.has_held()? {
+    let followed = txn.follow_siblings()?;
+    if !txn.touched.is_empty() || followed && txn.has_held()? {
         let plan = txn.settle()?;
-        if let Err(p) = txn.write_rows(plan)? {
-            return Err(store::damaged(format!("a row of table {} can't be written", p.0)));
-        }
+        txn.write_rows(plan)?;
     }
     txn.store()
 }

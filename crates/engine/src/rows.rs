@@ -64,10 +64,6 @@ pub struct RowPlan {
     rounds: HashMap<ClassId, u32>,
 }
 
-/// The row that could not be written, whatever the plan said; by its class.
-#[derive(Debug)]
-pub struct Poisoned(pub u32, pub LocalDot);
-
 /// Where a reference leads here.
 enum Target {
     Here(Value),

@@ -241,23 +241,40 @@ impl Txn<'_> {
     }
 }
 
-impl Txn<'_> {
-    /// Rows of other files that got another key since this file last looked: what refers to them is planned anew.
-    pub fn follow_siblings(&mut self) -> Result<(), Error> {
-        let siblings = self.siblings;
-        for a in &siblings.list {
-            let seen: i64 = self
-                .c
-                .prepare_cached("SELECT n FROM _lockstep_followed WHERE database = ?1")?
-                .query_row([&a.name], |r| r.get(0))
+impl Siblings {
+    /// Files that have moved on since this one last looked: (place, seen moves, their clock).
+    pub fn news(&self, c: &Connection) -> Result<Vec<(usize, i64, i64)>, Error> {
+        let mut out = Vec::new();
+        for (at, a) in self.list.iter().enumerate() {
+            let (seen, known): (i64, i64) = c
+                .prepare_cached("SELECT n, clock FROM _lockstep_followed WHERE database = ?1")?
+                .query_row([&a.name], |r| Ok((r.get(0)?, r.get(1)?)))
                 .optional()?
-                .unwrap_or(0);
+                .unwrap_or((0, -1));
+            let clock: i64 = c
+                .prepare_cached(&format!("SELECT v FROM {}._lockstep_meta WHERE k = 'clock'", a.schema))?
+                .query_row([], |r| r.get(0))?;
+            if clock != known {
+                out.push((at, seen, clock));
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Txn<'_> {
+    /// Looks at what happened in the files that this one refers to: rows that got another key are followed, values that
+    /// named nothing may name a row now, and what waits for a row there is tried again.
+    pub fn follow_siblings(&mut self) -> Result<bool, Error> {
+        let siblings = self.siblings;
+        let news = siblings.news(self.c)?;
+        for &(at, seen, clock) in &news {
+            let a = &siblings.list[at];
             let moved: Vec<(i64, u32, i64)> = self
                 .c
                 .prepare_cached(&format!("SELECT n, t, b FROM {}._lockstep_moved WHERE n > ?1 ORDER BY n", a.schema))?
                 .query_map([seen], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                 .collect::<Result<_, _>>()?;
-            let Some(newest) = moved.last().map(|m| m.0) else { continue };
             let foreign: Vec<u32> =
                 self.s.tables.iter().filter(|t| t.database.as_deref() == Some(&a.name)).map(|t| t.n).collect();
             for pt in foreign {
@@ -269,9 +286,12 @@ impl Txn<'_> {
                     }
                 }
             }
-            self.followed.push((a.name.clone(), newest));
+            self.followed.push((a.name.clone(), moved.last().map_or(seen, |m| m.0), clock));
         }
-        Ok(())
+        if !news.is_empty() {
+            self.adopt_foreign()?;
+        }
+        Ok(!news.is_empty())
     }
 }
 

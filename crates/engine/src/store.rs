@@ -54,7 +54,7 @@ CREATE TABLE _lockstep_used (t INTEGER, lo INTEGER, hi INTEGER NOT NULL, PRIMARY
 CREATE TABLE _lockstep_raw (pt INTEGER, value, ct INTEGER, c INTEGER, col INTEGER, PRIMARY KEY (pt, value, ct, c, col));
 CREATE TABLE _lockstep_stand_in (pt INTEGER, id INTEGER, r INTEGER NOT NULL, value, PRIMARY KEY (pt, id)) WITHOUT ROWID;
 CREATE TABLE _lockstep_moved (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, b INTEGER NOT NULL);
-CREATE TABLE _lockstep_followed (database TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE _lockstep_followed (database TEXT PRIMARY KEY, n INTEGER NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// Creates our tables. In a transaction of the caller.

@@ -169,7 +169,7 @@ pub struct Txn<'c> {
     any_held: Option<bool>,
     any_future: Option<bool>,
     /// How far the other files' moves were followed.
-    pub followed: Vec<(String, i64)>,
+    pub followed: Vec<(String, i64, i64)>,
     pub moved: BTreeSet<(u32, LocalDot)>,
     pub counts: BTreeMap<u32, Counts>,
     pub hash: Hash,
@@ -410,13 +410,21 @@ impl<'c> Txn<'c> {
         self.moved.insert(at);
     }
 
-    /// Gives the memory of births back that were only read.
+    /// Gives memory back: what was changed is stored, what was read can be read again.
     pub fn forget(&mut self) {
         self.births.clear();
         self.index.clear();
         self.classes.clear();
         self.edges.clear();
         self.keyed.clear();
+        self.touched.clear();
+        self.links_now.clear();
+        self.rows_now.clear();
+        self.planned_ids.clear();
+        self.unique_touched.clear();
+        self.counts.clear();
+        self.any_held = None;
+        self.any_future = None;
     }
 
     // ---- liveness (merge-rules 8)

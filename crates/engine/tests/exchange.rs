@@ -443,3 +443,31 @@ fn a_table_can_be_judged_by_rows() {
         assert_eq!(r.open().conflicts().unwrap().len(), 1);
     }
 }
+
+#[test]
+fn a_row_that_would_break_a_check_is_held_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = "CREATE TABLE span (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, CHECK (a <= b));
+        CREATE TABLE part (id INTEGER PRIMARY KEY, span_id INTEGER REFERENCES span (id), tag TEXT);";
+    let a = Replica::new(dir.path(), "a", schema).attach("");
+    let b = Replica::new(dir.path(), "b", schema).attach("");
+    a.sql("INSERT INTO span VALUES (1, 0, 9)");
+    settle(&[&a, &b]);
+    a.sql("UPDATE span SET a = 5; INSERT INTO part VALUES (1, 1, 'a')");
+    b.sql("UPDATE span SET b = 3; INSERT INTO part VALUES (1, 1, 'b')");
+    settle(&[&a, &b]);
+    assert_eq!(a.rows("SELECT a, b FROM span"), ["5 9"]);
+    assert_eq!(b.rows("SELECT a, b FROM span"), ["0 3"]);
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT tag FROM part ORDER BY 1"), ["a", "b"]);
+        let held = r.open().held().unwrap();
+        assert_eq!(held.len(), 1, "{held:?}");
+        assert_eq!(held[0].reason.name(), "constraint");
+    }
+    a.sql("UPDATE span SET a = 1");
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT a, b FROM span"), ["1 3"], "{}", r.name);
+        assert!(r.open().held().unwrap().is_empty());
+    }
+}

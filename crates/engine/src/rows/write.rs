@@ -1,6 +1,6 @@
 //! Writing the plan: the application's rows, and what is known of them.
 use super::sql::one_by_content;
-use super::{ClassId, Plan, Poisoned, RowPlan, Show};
+use super::{ClassId, Plan, RowPlan, Show};
 use crate::catalog::quote;
 use crate::change::ConflictKind;
 use crate::error::Error;
@@ -91,8 +91,8 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// Writes the planned rows and what is known of them. Err(Ok(…)): this row can't be written as planned.
-    pub fn write_rows(&mut self, plan: RowPlan) -> Result<Result<(), Poisoned>, Error> {
+    /// Writes the planned rows and what is known of them.
+    pub fn write_rows(&mut self, plan: RowPlan) -> Result<(), Error> {
         self.count_plan(&plan)?;
         let mut shows: Vec<(usize, Box<Show>)> = Vec::new();
         let mut rest: Vec<(ClassId, Vec<HeldRow>)> = Vec::new();
@@ -129,20 +129,15 @@ impl Txn<'_> {
         }
         for (_, _, show) in writes {
             let out = plan.swaps.contains(&(show.class.t, show.class.leader)) && show.old.is_some() && show.changes();
-            if let Err(e) = self.write_row(&show, out) {
-                return match &e {
-                    Error::Sqlite { source }
-                        if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
-                            || source.sqlite_error_code() == Some(rusqlite::ErrorCode::TypeMismatch) =>
-                    {
-                        Ok(Err(Poisoned(show.class.t, show.class.leader)))
-                    }
-                    _ => Err(e),
-                };
-            }
+            self.write_row(&show, out).map_err(|e| match &e {
+                Error::Sqlite { source } if is_constraint(source) => {
+                    Error::Poisoned { table: show.class.t, birth: show.class.leader.0 }
+                }
+                _ => e,
+            })?;
             self.settle_shown(*show)?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn note_left(&mut self, i: usize) -> Result<(), Error> {
@@ -299,4 +294,9 @@ impl Txn<'_> {
         }
         Ok(())
     }
+}
+
+fn is_constraint(e: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TypeMismatch};
+    matches!(e.sqlite_error_code(), Some(ConstraintViolation | TypeMismatch))
 }

@@ -30,30 +30,31 @@ impl Txn<'_> {
     /// (visible, lost inside its class, deleted, held)
     pub fn accounts_of(&self, i: usize) -> [u32; 4] {
         let birth = &self.births[i];
+        let lives = self.lives(i);
         let mut a = [0u32; 4];
         for e in &birth.rec.entries {
             for f in &e.fields {
-                let held = birth.held.contains(&Register::Column(f.col));
-                a[match birth.standing {
-                    Standing::Dead => 2,
-                    Standing::Waiting => 3,
-                    Standing::Shown if f.shown => 0,
-                    Standing::Shown if held => 3,
-                    Standing::Shown => 1,
+                let held = birth.standing != Standing::Shown || birth.held.contains(&Register::Column(f.col));
+                a[match (f.shown, lives, held) {
+                    (true, _, _) => 0,
+                    (false, true, false) => 1,
+                    (false, false, _) => 2,
+                    (false, true, true) => 3,
                 }] += 1;
             }
-            match (&e.existence, birth.standing) {
-                (None, _) => {}
-                (Some(Existence::Deleted(_)), Standing::Shown) => a[3] += 1,
-                (Some(Existence::Deleted(_)), _) | (Some(Existence::Lives), Standing::Dead) => a[2] += 1,
-                (Some(Existence::Lives), Standing::Shown) => a[0] += 1,
-                (Some(Existence::Lives), Standing::Waiting) => a[3] += 1,
+            match &e.existence {
+                None => {}
+                // A delete that is held: its row is shown all the same.
+                Some(Existence::Deleted(_)) if birth.held.contains(&Register::Existence) => a[3] += 1,
+                Some(Existence::Deleted(_)) => a[2] += 1,
+                Some(Existence::Lives) if birth.standing == Standing::Shown => a[0] += 1,
+                Some(Existence::Lives) => a[3] += 1,
             }
         }
         a
     }
 
-    /// Writes everything back. The caller has planned the rows and written them.
+    /// Writes everything back, and begins anew. The caller has planned the rows and written them.
     pub fn store(&mut self) -> Result<(), Error> {
         let dirty: Vec<usize> = (0..self.births.len()).filter(|&i| self.births[i].dirty).collect();
         // Tables, columns and replicas first: what follows names their numbers.
@@ -71,10 +72,10 @@ impl Txn<'_> {
         }
         self.store_identity()?;
         self.store_ids()?;
-        for (database, n) in std::mem::take(&mut self.followed) {
+        for (database, n, clock) in std::mem::take(&mut self.followed) {
             self.c
-                .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n) VALUES (?1, ?2)")?
-                .execute(params![database, n])?;
+                .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n, clock) VALUES (?1, ?2, ?3)")?
+                .execute(params![database, n, clock])?;
         }
         for (t, b) in std::mem::take(&mut self.moved) {
             // Rows of other files that refer to it have to follow; what is new here, nothing refers to yet.
@@ -84,7 +85,9 @@ impl Txn<'_> {
             }
             self.c.prepare_cached("INSERT INTO _lockstep_moved (t, b) VALUES (?1, ?2)")?.execute(params![t, b.0])?;
         }
-        self.s.store(self.c)
+        self.s.store(self.c)?;
+        self.forget();
+        Ok(())
     }
 
     fn store_birth(&mut self, i: usize) -> Result<(), Error> {
