@@ -7,8 +7,8 @@ pub struct Limits {
     pub message: usize,
     /// Bytes of a batch when unpacked.
     pub batch: u64,
-    /// Bytes of a batch when unpacked, if it is one single write, which can't be cut: what the largest row that
-    /// SQLite allows by default takes in base64, and a little.
+    /// Bytes of a batch when unpacked, if it is one single write, which can't be cut: what the two sides of a conflict
+    /// take in base64 if each is as large as SQLite allows by default, and a little.
     pub large: u64,
     /// How many times its packed bytes a batch may unpack to, once it is larger than `batch`. What packs better is
     /// filled up by the sender, so that nobody can make another take much memory by sending little.
@@ -45,7 +45,7 @@ impl Default for Limits {
         Limits {
             message: 8 << 20,
             batch: 64 << 20,
-            large: 1_400_000_000,
+            large: 2_800_000_000,
             ratio: 20,
             line: 32 << 20,
             items: 100_000,

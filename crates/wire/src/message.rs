@@ -201,7 +201,8 @@ pub struct TableHello {
     /// Its columns, as far as they are shared.
     pub columns: Vec<String>,
     /// Over identity keys, references, policies and `merge`, but *not* over the list of columns: where only that
-    /// differs the table is still exchanged, where this differs it is not.
+    /// differs the table is still exchanged, where this differs it is not. [`TableHello::NO_RULES`] of a table that
+    /// the node does not have itself and for which it holds what others have sent: that goes with any rules.
     pub fingerprint: Hex<32>,
     /// What it has received.
     #[serde(with = "vector::one")]
@@ -210,6 +211,11 @@ pub struct TableHello {
     pub rows: u64,
     /// The digest of its logical state at `vector`.
     pub digest: Hex<16>,
+}
+
+impl TableHello {
+    /// The fingerprint of a table that the node does not have itself.
+    pub const NO_RULES: Hex<32> = Hex([0; 32]);
 }
 
 /// What a table has received, and the digest of its logical state at that very moment.

@@ -1,12 +1,15 @@
 //! Two nodes in memory, driven through the session: what is exchanged, what is claimed, and what a bad network does.
 mod support;
 
-use lockstep_engine::id::{Millis, Vectors};
-use lockstep_wire::Limits;
+use lockstep_engine::change::*;
+use lockstep_engine::id::{Millis, Stamp, Vectors};
+use lockstep_engine::value::Value;
+use lockstep_wire::message::{Counts, DatabaseHello, Pull, PullLimit, Refusal};
 use lockstep_wire::session::*;
+use lockstep_wire::{Hex, Limits};
 use std::collections::VecDeque;
-use support::Numbers;
 use support::fake::*;
+use support::{Numbers, dot, replica};
 
 /// What the network does to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +90,7 @@ impl World<'_> {
         bytes.received = body.len() as u64;
         match Reply::decode(&body, &self.limits) {
             Ok(reply) => Event::Replied { reply, bytes },
-            Err(e) => {
-                Event::Failed { refusal: lockstep_wire::message::Refusal::of(&e), again: e.is_transient(), bytes }
-            }
+            Err(e) => Event::Failed { refusal: Refusal::of(&e), again: e.is_transient(), bytes },
         }
     }
 }
@@ -233,7 +234,7 @@ fn a_table_that_is_configured_differently_stays_out_in_both_directions() {
     assert_eq!(tables, [TableOutcome::ConfigDiffers, TableOutcome::Equal]);
     assert_eq!(a.databases[1].vectors["event"].len(), 1);
     assert_eq!(b.databases[1].vectors["event"].len(), 1);
-    a.databases[1].tables[0].1 = 0;
+    a.databases[1].tables[0].1 = 9;
     assert_eq!(well(&mut a, &mut b).outcome, Outcome::Verified);
     assert_same(&a, &b);
 }
@@ -432,12 +433,76 @@ fn a_bad_network_loses_nothing() {
     assert!(verified > 50 && failed > 50, "{verified} {failed}");
 }
 
+/// Blobs of these sizes, each a write of its own.
+struct Blobs(Vec<usize>);
+
+impl Store for Blobs {
+    fn summarize(&mut self, _harvest: bool) -> Result<Vec<DatabaseHello>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    fn adopt_key(&mut self, _database: &str, _key: Hex<16>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn extract(&mut self, _: &str, have: &Vectors, _: &[String], limit: PullLimit) -> Result<Batch, Refusal> {
+        let at = have.get("blobs").and_then(|v| v.get(&replica(1))).map_or(0, |s| s.0 as usize);
+        let mut batch = support::empty("blobs", &["blob"]);
+        for (n, size) in self.0.iter().enumerate().skip(at).take(limit.items as usize) {
+            let write = dot(1, n as u64 + 1);
+            batch.items.push(Item::Change(Change {
+                table: 0,
+                birth: write,
+                dot: write,
+                stamp: Stamp(n as i64),
+                rank: None,
+                context: 0,
+                unseen: Vec::new(),
+                existence: Some(Existence::Lives),
+                columns: vec![(
+                    0,
+                    Cell::Value(Value::Text(vec![if *size == 9_000_000 { 1 } else { b'x' }; *size].into())),
+                )],
+                origin: None,
+            }));
+            batch.end = [("blobs".to_owned(), [(replica(1), write.seq)].into())].into();
+        }
+        batch.last = at + batch.items.len() == self.0.len();
+        Ok(batch)
+    }
+
+    fn apply(&mut self, _batch: &Batch) -> Result<Counts, Refusal> {
+        Ok(Counts::default())
+    }
+}
+
+#[test]
+fn a_large_value_does_not_hold_up_those_around_it() {
+    let sizes = vec![10, 20, 30_000_000, 10, 9_000_000, 9_000_000, 5, 20_000_000, 20_000_000];
+    let mut store = Blobs(sizes.clone());
+    let me = Identity { node: Hex([1; 32]), name: "me".into() };
+    let (mut have, mut counts, limits) = (Vectors::new(), Vec::new(), Limits::default());
+    loop {
+        let limit = PullLimit::default();
+        let pull = Pull { database: "scouting".into(), have: have.clone(), except: Vec::new(), limit };
+        let reply = answer(&mut store, &me, Request::Pull(pull), Millis(1));
+        let body = reply.encode(&limits).unwrap();
+        let Reply::Batch(batch) = Reply::decode(&body, &limits).unwrap() else { panic!("a batch") };
+        counts.push(batch.items.len());
+        have = batch.end.clone();
+        if batch.last {
+            break;
+        }
+    }
+    assert_eq!(counts, [2, 1, 2, 2, 1, 1]);
+}
+
 #[test]
 fn an_unexpected_event_changes_nothing() {
     let (mut a, _) = pair();
     let mut session = Session::new(a.me.clone(), options());
     let effect = session.start(Millis(1)).remove(0);
-    let extra = Event::Applied(Ok(lockstep_wire::message::Counts::default()));
+    let extra = Event::Applied(Ok(Counts::default()));
     assert!(session.handle(extra, Millis(2)).is_empty());
     let event = perform(&mut a, effect).unwrap();
     assert!(matches!(session.handle(event.clone(), Millis(3))[..], [Effect::Send(Request::Hello(_))]));

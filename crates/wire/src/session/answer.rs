@@ -3,7 +3,7 @@
 use crate::hex::Hex;
 use crate::message::{Counts, DatabaseHello, DigestsReply, Hello, PullLimit, PushAck, Refusal, TableState};
 use crate::session::{Effect, Event, Identity, Reply, Request};
-use lockstep_engine::change::Batch;
+use lockstep_engine::change::{Batch, Cell, Item};
 use lockstep_engine::id::{Millis, Vectors};
 
 /// The databases that a node shares with one peer. What the peer may not see or write is left out or refused here.
@@ -67,16 +67,50 @@ pub fn answer(store: &mut dyn Store, me: &Identity, request: Request, now: Milli
     reply.unwrap_or_else(Reply::Refused)
 }
 
-/// Extracts, and makes sure that the batch speaks of no table that it must not: not even in its vectors, or the receiver
+/// Bytes of values that a batch of several writes may have. Even if JSON takes six bytes for each of them, it is then no
+/// larger than any receiver takes ([`crate::Limits::batch`]).
+const SEVERAL: usize = 10 << 20;
+
+/// Before which item a batch has to be cut, so that large values travel alone.
+fn cut(batch: &Batch) -> Option<u64> {
+    let first = batch.items.first()?;
+    let is_first = |item: &Item| item.dot() == first.dot() && item.table() == first.table();
+    let mut bytes = 0;
+    for (n, item) in batch.items.iter().enumerate() {
+        bytes += item_bytes(item);
+        if bytes > SEVERAL && !is_first(item) {
+            return Some(n as u64);
+        }
+    }
+    None
+}
+
+fn item_bytes(item: &Item) -> usize {
+    let of = |cell: &Cell| match cell {
+        Cell::Value(v) | Cell::Raw(v) => v.weight(),
+        Cell::Row(_) => 0,
+    };
+    match item {
+        Item::Change(c) => c.columns.iter().map(|(_, cell)| of(cell)).sum(),
+        Item::Alias(_) => 0,
+        Item::Conflict(r) => r.value.iter().chain(&r.winner_value).map(of).sum(),
+    }
+}
+
+/// Extracts what fits, and makes sure that the batch speaks of no table that it must not: not even in its vectors, or the receiver
 /// would take itself to have what it never got.
 fn extract(
     store: &mut dyn Store,
     database: &str,
     have: &Vectors,
     except: &[String],
-    limit: PullLimit,
+    mut limit: PullLimit,
 ) -> Result<Batch, Refusal> {
     let mut batch = store.extract(database, have, except, limit)?;
+    while let Some(items) = cut(&batch).filter(|n| *n < limit.items) {
+        limit.items = items;
+        batch = store.extract(database, have, except, limit)?;
+    }
     if !except.is_empty() {
         let is_out: Vec<bool> = batch.tables.iter().map(|t| except.contains(&t.name)).collect();
         batch.items.retain(|item| !is_out[item.table()]);

@@ -1,6 +1,6 @@
 //! What a session knows of one shared database: where both sides stand.
 use crate::hex::Hex;
-use crate::message::{Counts, DatabaseHello, TableState};
+use crate::message::{Counts, DatabaseHello, TableHello, TableState};
 use crate::session::report::{DatabaseReport, DatabaseState, TableOutcome, TableReport};
 use crate::session::{Way, Ways};
 use lockstep_engine::id::{ReplicaId, Vector, Vectors};
@@ -13,6 +13,7 @@ struct Table {
     rows: u64,
     /// At exactly this vector; None: the vector is known to have moved since.
     digest: Option<Hex<16>>,
+    /// None: it is not a table of its own, it only holds what others have sent.
     fingerprint: Option<Hex<32>>,
 }
 
@@ -26,11 +27,11 @@ pub(super) struct Side {
 
 impl Side {
     fn of(hello: &DatabaseHello) -> Side {
-        let table = |t: &crate::message::TableHello| Table {
+        let table = |t: &TableHello| Table {
             vector: t.vector.clone(),
             rows: t.rows,
             digest: Some(t.digest),
-            fingerprint: Some(t.fingerprint),
+            fingerprint: Some(t.fingerprint).filter(|f| *f != TableHello::NO_RULES),
         };
         Side {
             tables: hello.tables.iter().map(|t| (t.name.clone(), table(t))).collect(),

@@ -50,7 +50,7 @@ impl FakeDatabase {
             name: name.into(),
             replica,
             key: 7,
-            tables: tables.iter().map(|t| ((*t).into(), 0)).collect(),
+            tables: tables.iter().map(|t| ((*t).into(), 9)).collect(),
             writes: Writes::new(),
             vectors: Vectors::new(),
             clock: Stamp(0),
