@@ -39,8 +39,19 @@ pub struct DatabaseReport {
     pub backup: Option<String>,
     /// Its tables.
     pub tables: Vec<TableReport>,
+    /// Tables that can't be synced, and why.
+    pub left_out: Vec<LeftOut>,
     /// What a person should look at.
-    pub suggestions: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// A table that can't be synced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A table and how it is synced.
@@ -52,6 +63,8 @@ pub struct TableReport {
     pub rows: u64,
     /// Is it synced?
     pub synced: bool,
+    /// The column whose numbers mean something on one node only.
+    pub surrogate: Option<String>,
     /// The columns by which people know a row: one list for each key.
     pub identity: Vec<Vec<String>>,
     /// `column -> database.table`
@@ -60,10 +73,13 @@ pub struct TableReport {
     pub warnings: Vec<String>,
 }
 
-impl From<AttachedTable> for TableReport {
-    fn from(t: AttachedTable) -> TableReport {
-        let AttachedTable { name, rows, synced, identity, references, warnings } = t;
-        TableReport { name, rows, synced, identity, references, warnings }
+impl TableReport {
+    /// With the warnings that concern it, which the engine writes as `table: text`.
+    fn of(t: AttachedTable, warnings: &[String]) -> TableReport {
+        let AttachedTable { name, rows, synced, surrogate, identity, references, .. } = t;
+        let prefix = format!("{name}: ");
+        let warnings = warnings.iter().filter_map(|w| w.strip_prefix(&prefix)).map(str::to_owned).collect();
+        TableReport { name, rows, synced, surrogate, identity, references, warnings }
     }
 }
 
@@ -202,7 +218,6 @@ impl Node {
         attach: &Attach,
         progress: AttachProgress<'_>,
     ) -> Result<DatabaseReport> {
-        let engine = |source| Error::Engine { database: database.name.clone(), source };
         let backup = if attach.backup {
             let at = timestamp(self.now()).strftime("%Y%m%dT%H%M%SZ").to_string();
             Some(self.copy(database, &self.free_backup(&database.name, &at), false)?)
@@ -219,13 +234,14 @@ impl Node {
             &mut |bytes| getrandom::fill(bytes).expect("the operating system has random numbers"),
             &mut |done, all| progress(&database.name, done, all),
         )
-        .map_err(engine)?;
+        .map_err(|e| Error::engine(&database.name, e))?;
         Ok(DatabaseReport {
             name: database.name.clone(),
             file: database.file.display().to_string(),
             backup: backup.map(|b| b.display().to_string()),
-            tables: report.tables.into_iter().map(TableReport::from).collect(),
-            suggestions: report.suggestions,
+            tables: report.tables.into_iter().map(|t| TableReport::of(t, &report.warnings)).collect(),
+            left_out: report.left_out.into_iter().map(|l| LeftOut { name: l.name, reason: l.reason }).collect(),
+            warnings: report.warnings,
         })
     }
 
@@ -242,7 +258,7 @@ impl Node {
     pub async fn detach(&self, name: &str) -> Result<()> {
         let database = self.state().database(name)?;
         let _turn = self.home().lock(Work::Sync, std::time::Duration::from_secs(60)).await?;
-        engine::detach(&database.file).map_err(|source| Error::Engine { database: name.to_owned(), source })?;
+        engine::detach(&database.file).map_err(|e| Error::engine(name, e))?;
         Ok(self.state().remove_database(name)?)
     }
 
@@ -255,13 +271,14 @@ impl Node {
         databases
             .into_iter()
             .map(|database| {
-                let tables = self.with_database(&database, |db| Ok(db.tables()))?;
+                let tables = self.with_database(&database, |db| db.tables())?;
                 Ok(DatabaseReport {
                     name: database.name,
                     file: database.file.display().to_string(),
                     backup: None,
-                    tables: tables.into_iter().map(TableReport::from).collect(),
-                    suggestions: Vec::new(),
+                    tables: tables.into_iter().map(|t| TableReport::of(t, &[])).collect(),
+                    left_out: Vec::new(),
+                    warnings: Vec::new(),
                 })
             })
             .collect()
@@ -294,7 +311,7 @@ impl Node {
             Err(source) => {
                 // It was made a moment ago, and is no copy of anything.
                 std::fs::remove_file(to).map_err(|source| ConfigError::Io { path: to.to_owned(), source })?;
-                Err(Error::Engine { database: database.name.clone(), source })
+                Err(Error::engine(&database.name, source))
             }
         }
     }

@@ -20,7 +20,7 @@ pub enum Error {
         /// Logical name.
         database: String,
         /// What the engine said.
-        source: engine::Error,
+        source: Box<engine::Error>,
     },
     /// A file of the configuration, or a copy.
     #[error(transparent)]
@@ -66,6 +66,16 @@ pub enum Error {
         /// What this node calls it.
         peer: String,
     },
+    /// Refused in the words of the protocol.
+    #[error("{message}")]
+    Said {
+        /// Its code.
+        code: String,
+        /// A sentence.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// There is an agent already.
     #[error("an agent or a console of this node runs already")]
     AgentRuns,
@@ -75,6 +85,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// What the engine said about a database.
+    pub(crate) fn engine(database: &str, source: engine::Error) -> Error {
+        Error::Engine { database: database.to_owned(), source: Box::new(source) }
+    }
+
     /// Stable, for scripts.
     pub fn code(&self) -> &str {
         match self {
@@ -92,6 +107,7 @@ impl Error {
             Error::Random { .. } => "no_random",
             Error::Listen { .. } => "listen",
             Error::NoAddress { .. } => "no_address",
+            Error::Said { code, .. } => code,
             Error::AgentRuns => "agent_runs",
             Error::Ending => "ending",
         }
@@ -103,13 +119,14 @@ impl Error {
             Error::Home(e) => e.hint().map(str::to_owned),
             Error::Identity(_) => None,
             Error::State(e) => e.hint().map(str::to_owned),
-            Error::Engine { source, .. } => source.hint(),
+            Error::Engine { source, .. } => Some(source.hint().to_owned()),
             Error::Config(e) => e.hint().map(str::to_owned),
             Error::Wire(e) => Some(e.hint().to_owned()),
             Error::Call(e) => e.hint(),
             Error::Pair(e) => e.hint().map(str::to_owned),
             Error::Invite(e) => Some(e.hint().to_owned()),
             Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
+            Error::Said { hint, .. } => Some(hint.clone()),
             Error::AgentRuns => Some("`lockstep status` says where it listens".to_owned()),
             Error::NoAddress { .. } => Some(
                 "it syncs with this node by itself; run `lockstep sync` there, or give its agent --advertise"
@@ -139,6 +156,7 @@ impl Error {
             | Error::Random { .. }
             | Error::NoAddress { .. }
             | Error::AgentRuns
+            | Error::Said { .. }
             | Error::Listen { .. } => 500,
         };
         let told = match status {

@@ -18,6 +18,7 @@ pub mod message;
 mod node;
 pub mod pair;
 pub mod platform;
+pub mod preview;
 pub mod proof;
 mod routes;
 pub mod rows;

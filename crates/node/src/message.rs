@@ -80,8 +80,6 @@ pub struct Join {
     pub proof: String,
     /// What it calls itself.
     pub name: String,
-    /// Where it can be reached, if it can.
-    pub address: Option<String>,
     /// What it wants to share; empty: all it was invited to.
     pub share: Vec<Share>,
 }
@@ -130,6 +128,45 @@ impl Message for News {
     const TYPE: &'static str = "news";
 }
 
+/// What a batch would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Previewed {
+    /// Tables in which anything would happen.
+    pub tables: Vec<PlanLine>,
+}
+
+/// What would happen in one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanLine {
+    /// Its name.
+    pub name: String,
+    /// Rows that would appear.
+    pub inserts: u64,
+    /// Rows that would change.
+    pub updates: u64,
+    /// Rows that would go.
+    pub deletes: u64,
+    /// Conflicts that would be recorded.
+    pub conflicts: u64,
+    /// Rows that would get another id.
+    pub id_moves: u64,
+}
+
+impl Message for Previewed {
+    const TYPE: &'static str = "previewed";
+}
+
+/// A node takes back that it joined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {}
+
+impl Message for Leave {
+    const TYPE: &'static str = "leave";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,8 +186,8 @@ mod tests {
     fn golden_messages_of_version_1() {
         let share = vec![Share { what: "users".into(), direction: Direction::Both }];
         check(
-            &Join { proof: "ab".into(), name: "pit".into(), address: None, share: share.clone() },
-            r#"{"v":1,"type":"join","proof":"ab","name":"pit","address":null,"share":[{"what":"users","direction":"both"}]}"#,
+            &Join { proof: "ab".into(), name: "pit".into(), share: share.clone() },
+            r#"{"v":1,"type":"join","proof":"ab","name":"pit","share":[{"what":"users","direction":"both"}]}"#,
         );
         check(
             &Joined { proof: "cd".into(), name: "hq".into(), share },
@@ -161,6 +198,12 @@ mod tests {
             &Wait { has: [("users".to_owned(), [("user".to_owned(), vector)].into())].into() },
             r#"{"v":1,"type":"wait","has":{"users":{"user":{"01010101010101010101010101010101":5}}}}"#,
         );
+        let line = PlanLine { name: "user".into(), inserts: 1, updates: 2, deletes: 3, conflicts: 4, id_moves: 5 };
+        check(
+            &Previewed { tables: vec![line] },
+            r#"{"v":1,"type":"previewed","tables":[{"name":"user","inserts":1,"updates":2,"deletes":3,"conflicts":4,"id_moves":5}]}"#,
+        );
+        check(&Leave {}, r#"{"v":1,"type":"leave"}"#);
         check(&News { news: true }, r#"{"v":1,"type":"news","news":true}"#);
     }
 }

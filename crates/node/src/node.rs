@@ -105,6 +105,20 @@ impl Node {
         (self.clock)()
     }
 
+    /// The moment that long ago.
+    pub fn before(&self, ago: std::time::Duration) -> Millis {
+        Millis(self.now().0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How much waits for a person: held changes, and conflicts that nobody has looked at.
+    pub fn waiting(&self) -> Result<u64> {
+        let databases = self.state.databases()?;
+        databases.iter().try_fold(0, |sum, database| {
+            let summary = self.with_database(database, Database::summary)?;
+            Ok(sum + summary.held + summary.conflicts_unreviewed)
+        })
+    }
+
     /// Everything at a glance. Harvests first, so that what is pending is known.
     pub fn status(&self) -> Result<Status> {
         let mut databases = Vec::new();
@@ -160,14 +174,25 @@ impl Node {
     /// Counts the rows of a database that some peer lacks, and adds to what each of them lacks.
     fn count_pending(&self, attached: &AttachedDatabase, peers: &mut [PeerStatus]) -> Result<u64> {
         let mut rows = HashSet::new();
+        let mut more = 0;
         for (peer, status) in self.state.peers()?.iter().zip(peers) {
             let pending = self.pending_at(attached, peer)?;
-            status.pending += pending.len() as u64;
-            let oldest = pending.iter().map(|r| self.now().0.saturating_sub(r.at.0).max(0)).max();
+            let oldest = pending.rows.iter().map(|r| self.now().0.saturating_sub(r.at.0).max(0)).max();
             status.lag_ms = status.lag_ms.max(oldest);
-            rows.extend(pending.into_iter().map(|r| (r.table, r.key)));
+            if pending.cut() {
+                more = more.max(pending.writes);
+                status.pending += pending.writes;
+                continue;
+            }
+            let mut lacks = HashSet::new();
+            for (n, row) in pending.rows.into_iter().enumerate() {
+                // A row that has no key here stands for itself.
+                lacks.insert((row.table, row.key.unwrap_or_else(|| format!("{} {n}", status.name))));
+            }
+            status.pending += lacks.len() as u64;
+            rows.extend(lacks);
         }
-        Ok(rows.len() as u64)
+        Ok(more.max(rows.len() as u64))
     }
 
     fn look_at(&self, attached: &AttachedDatabase) -> Result<(DatabaseStatus, u64, Balance)> {
@@ -190,8 +215,7 @@ impl Node {
 
     /// Opens a database for a piece of work; drop it as soon as that is done.
     pub fn open_database(&self, attached: &AttachedDatabase) -> Result<Database> {
-        Database::open(&attached.file, &self.siblings(&attached.name)?)
-            .map_err(|source| Error::Engine { database: attached.name.clone(), source })
+        Database::open(&attached.file, &self.siblings(&attached.name)?).map_err(|e| Error::engine(&attached.name, e))
     }
 
     /// Works on a database, alone among the threads of this process, and remembers where it stands afterwards.
@@ -206,7 +230,7 @@ impl Node {
         };
         let _turn = turn.lock().unwrap_or_else(|e| e.into_inner());
         let mut db = self.open_database(attached)?;
-        work(&mut db).map_err(|source| Error::Engine { database: attached.name.clone(), source })
+        work(&mut db).map_err(|e| Error::engine(&attached.name, e))
     }
 
     /// Harvests a database and remembers where it stands. Gives how many writes were found.

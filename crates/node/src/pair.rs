@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// The most bytes of an answer to `join`.
 const ANSWER: usize = 64 << 10;
+/// For one request of a pairing.
+const REQUEST: Duration = Duration::from_secs(20);
 /// The longest name of a node or a database.
 const NAME: usize = 100;
 
@@ -23,6 +25,17 @@ pub struct Invitation {
     pub invite: Invite,
     /// Until when.
     pub expires_at: Timestamp,
+}
+
+/// A node that was joined, before that is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joining {
+    /// The node.
+    pub peer: Peer,
+    /// Was its name chosen by a person?
+    exact: bool,
+    /// What would be shared.
+    pub shares: Vec<Share>,
 }
 
 /// Why two nodes were not paired.
@@ -141,8 +154,9 @@ impl Node {
         Ok(Invitation { invite, expires_at: timestamp(expires) })
     }
 
-    /// Joins the node that made the invite. Can be repeated: a pairing that was interrupted goes on.
-    pub async fn join(&self, invite: &Invite, name: Option<&str>, share: &[String]) -> Result<Peer> {
+    /// Joins the node that made the invite. It knows this node then; here nothing is remembered, and nothing is
+    /// exchanged, before [`Node::confirm`]. Can be repeated: a pairing that was interrupted goes on.
+    pub async fn join(&self, invite: &Invite, name: Option<&str>, share: &[String]) -> Result<Joining> {
         if invite.node == self.id() {
             return Err(PairError::Myself.into());
         }
@@ -157,10 +171,9 @@ impl Node {
         let request = Join {
             proof: hex(&invite.secret.proof(Side::Joining, invite.node, self.id())),
             name: self.name()?,
-            address: self.told_address(&invite.address)?,
             share: wanted,
         };
-        let answer = match link.post(crate::routes::JOIN, request.to_bytes(), ANSWER, Duration::from_secs(20)).await {
+        let answer = match link.post(crate::routes::JOIN, request.to_bytes(), ANSWER, REQUEST).await {
             Ok(answer) => Joined::from_bytes(&answer)?,
             // The right node answered, and no invite of its is open.
             Err(crate::call::Error::NotKnown { .. }) => return Err(PairError::NotInvited.into()),
@@ -172,20 +185,32 @@ impl Node {
         if answer.share.is_empty() {
             return Err(PairError::NothingShared.into());
         }
-        let wanted = name.unwrap_or(if good_name(&answer.name) { &answer.name } else { "peer" });
-        let exact = name.is_some();
-        self.state().add_peer(invite.node, (wanted, exact), Some(&invite.address), &answer.share, self.now())?;
-        let unknown = || crate::state::Error::Unknown { what: "peer", name: wanted.to_owned() };
-        Ok(self.state().peer_by_id(invite.node)?.ok_or_else(unknown)?)
+        let suggested = if good_name(&answer.name) { answer.name } else { "peer".to_owned() };
+        let peer = Peer::new(invite.node, name.unwrap_or(&suggested), &invite.address, self.now());
+        Ok(Joining { peer, exact: name.is_some(), shares: answer.share })
+    }
+
+    /// Remembers a peer that was joined. From here on the two sync.
+    pub fn confirm(&self, joining: &Joining) -> Result<Peer> {
+        let Joining { peer, exact, shares } = joining;
+        let address = peer.address.as_deref();
+        let name = self.state().add_peer(peer.node, (&peer.name, *exact), address, shares, self.now())?;
+        Ok(self.state().peer(&name)?)
+    }
+
+    /// Takes a pairing back that was not confirmed.
+    pub async fn decline(&self, joining: &Joining) -> Result<()> {
+        if let (Some(address), false) = (&joining.peer.address, self.state().is_peer(joining.peer.node)?) {
+            let link = Link::new(self.identity(), joining.peer.node, address)?;
+            link.post(crate::routes::LEAVE, crate::message::Leave {}.to_bytes(), ANSWER, REQUEST).await?;
+        }
+        Ok(())
     }
 
     /// The inviting side of [`Node::join`].
     pub(crate) fn answer_join(&self, caller: NodeId, request: &Join) -> Result<Joined> {
         if !good_name(&request.name) {
             return Err(PairError::BadName.into());
-        }
-        if let Some(address) = request.address.as_ref().filter(|a| !good_address(a)) {
-            return Err(PairError::BadAddress { address: address.clone() }.into());
         }
         let proof = unhex(&request.proof);
         let now = self.now();
@@ -197,11 +222,8 @@ impl Node {
         if share.is_empty() {
             return Err(PairError::NothingShared.into());
         }
-        let address = request.address.as_deref();
-        let name = self
-            .state()
-            .accept(invite.id, caller, (&request.name, address), &share, now)?
-            .ok_or(PairError::NotInvited)?;
+        let accepted = self.state().accept(invite.id, caller, &request.name, &share, now)?;
+        let name = accepted.ok_or(PairError::NotInvited)?;
         tracing::info!(node = %caller, %name, "paired");
         let proof = Secret(invite.secret).proof(Side::Inviting, self.id(), caller);
         Ok(Joined { proof: hex(&proof), name: self.name()?, share })

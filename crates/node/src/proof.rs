@@ -4,7 +4,7 @@
 use crate::Result;
 use crate::access::Access;
 use crate::call::Link;
-use crate::engine::{self, Balance};
+use crate::engine::{self, Balance, Verification};
 use crate::node::{Node, timestamp};
 use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
@@ -118,6 +118,21 @@ pub struct TableDigest {
     pub digest: String,
 }
 
+/// What does not agree, in sentences without values.
+fn findings(database: &str, verification: &Verification) -> Vec<String> {
+    let mut found = Vec::new();
+    for table in &verification.tables {
+        found.extend(table.findings.iter().map(|f| format!("{database}.{}: {f}", table.name)));
+        if table.digest != table.recounted {
+            found.push(format!("{database}.{}: the digest that is kept is not that of the rows", table.name));
+        }
+    }
+    if verification.balance != verification.recounted {
+        found.push(format!("{database}: the running accounts are not what is counted anew"));
+    }
+    found
+}
+
 /// A table as both sides know it.
 type Standing = BTreeMap<(String, String), TableState>;
 
@@ -169,12 +184,12 @@ impl Node {
         for database in self.state().databases()? {
             let (summary, verification) = self.with_database(&database, |db| {
                 db.harvest(now)?;
-                let verification = db.verify()?;
+                let verification = db.verify(now)?;
                 Ok((db.summary()?, verification))
             })?;
             self.stands(&database.name, &summary);
             proof.balance.add(&verification.balance);
-            proof.findings.extend(verification.findings.iter().map(|f| format!("{}: {f}", database.name)));
+            proof.findings.extend(findings(&database.name, &verification));
             proof.held += summary.held;
             proof.conflicts_unreviewed += summary.conflicts_unreviewed;
             for table in summary.tables {

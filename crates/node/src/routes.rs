@@ -39,6 +39,10 @@ pub const PUSH: &str = "/v1/push";
 pub const DIGESTS: &str = "/v1/digests";
 /// Send a further part of a large answer.
 pub const PART: &str = "/v1/part";
+/// What would this do?
+pub const PREVIEW: &str = "/v1/preview";
+/// I take back that I joined.
+pub const LEAVE: &str = "/v1/leave";
 /// Tell me when there is news.
 pub const WAIT: &str = "/v1/wait";
 
@@ -119,6 +123,8 @@ pub(crate) fn routes(node: Arc<Node>, gate: Arc<Gate>, stop: Stop) -> Router {
         .route(PUSH, post(push))
         .route(DIGESTS, post(digests))
         .route(PART, post(part))
+        .route(PREVIEW, post(preview))
+        .route(LEAVE, post(leave))
         .route(WAIT, post(wait))
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
@@ -388,6 +394,33 @@ async fn digests(State(served): State<Served>, Extension(Caller(id)): Extension<
         Reply::Digests(reply) => Ok(json(reply.to_json())),
         _ => Err(out_of_turn()),
     }
+}
+
+/// What a batch would do here. Nothing is changed.
+async fn preview(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
+    let limits = Limits::default();
+    let body = read(body, limits.message).await?.to_vec();
+    let batch = spawn(move || decode_batch(&body, &limits)).await??;
+    let node = served.node.clone();
+    let tables = blocking(move || {
+        let access = Access::new(&node.state().shares(id)?);
+        let database = node.state().database(&batch.database)?;
+        if !access.names(&database.name) {
+            return Err(crate::pair::PairError::NothingShared.into());
+        }
+        node.preview_batches(&database, &[batch])
+    })
+    .await?;
+    Ok(json(message::Previewed { tables }.to_bytes()))
+}
+
+/// A node takes back that it joined.
+async fn leave(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
+    let leave = message::Leave::from_bytes(&read(body, SMALL).await?)?;
+    let node = served.node.clone();
+    blocking(move || Ok(node.state().retire_peer(id, node.now())?)).await?;
+    tracing::info!(node = %id, "a peer took back its pairing");
+    Ok(json(leave.to_bytes()))
 }
 
 /// Held until there is something that the caller lacks, or for a while.

@@ -6,7 +6,8 @@ use crate::node::{Node, timestamp};
 use crate::state::{AttachedDatabase, Peer};
 use crate::{Error, Result};
 use jiff::Timestamp;
-use lockstep_engine::id::{ReplicaId, Vectors};
+use lockstep_engine::change::ConflictKind;
+use lockstep_engine::id::ReplicaId;
 use lockstep_wire::session::leave_out;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,16 +44,29 @@ pub struct ConflictEntry {
     pub table: String,
     /// The row's key here.
     pub key: serde_json::Value,
-    /// Who wrote what stands.
-    pub winner: String,
+    /// Who wrote what stands; none while a person has to decide.
+    pub winner: Option<String>,
     /// Who wrote what does not.
-    pub loser: String,
+    pub loser: Option<String>,
     /// The columns in conflict.
     pub columns: Vec<String>,
     /// `held`, `auto`, `reviewed`.
     pub state: &'static str,
     /// When it was found.
     pub at: Timestamp,
+}
+
+/// A conflict with both its sides. Values are as JSON shows them; what it can't is described.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ShownConflict {
+    /// As in the list.
+    pub conflict: ConflictEntry,
+    /// What both sides had in common.
+    pub base: BTreeMap<String, serde_json::Value>,
+    /// What stands.
+    pub winner: BTreeMap<String, serde_json::Value>,
+    /// What lost.
+    pub loser: BTreeMap<String, serde_json::Value>,
 }
 
 /// A change that waits.
@@ -72,8 +86,29 @@ pub struct HeldEntry {
     pub columns: Vec<String>,
 }
 
-fn key(text: &str) -> serde_json::Value {
-    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
+/// So many rows are named; beyond that they are only counted.
+const PENDING: usize = 5_000;
+
+/// What a peer lacks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pending {
+    /// Writes, at most.
+    pub(crate) writes: u64,
+    /// The first rows of them.
+    pub(crate) rows: Vec<PendingRow>,
+}
+
+impl Pending {
+    /// Are there more rows than are named?
+    pub(crate) fn cut(&self) -> bool {
+        self.rows.len() >= PENDING
+    }
+}
+
+fn key(text: Option<&str>) -> serde_json::Value {
+    text.map_or(serde_json::Value::Null, |text| {
+        serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
+    })
 }
 
 impl Node {
@@ -93,11 +128,13 @@ impl Node {
             }
             self.look(&database)?;
             for peer in self.state().peers()? {
-                let rows = self.pending_at(&database, &peer)?;
-                for row in rows.into_iter().filter(|r| table.is_none_or(|t| t == r.table)) {
-                    let place = (database.name.clone(), row.table.clone(), row.key.clone());
-                    let entry = found.entry(place).or_insert_with(|| entry(&database.name, row));
-                    entry.peers.push(peer.name.clone());
+                let rows = self.pending_at(&database, &peer)?.rows;
+                for (n, row) in rows.into_iter().filter(|r| table.is_none_or(|t| t == r.table)).enumerate() {
+                    // A row without a key here, or one that is gone, stands for itself.
+                    let key = row.key.clone().unwrap_or_else(|| format!("{} {n}", peer.name));
+                    let place = (database.name.clone(), row.table.clone(), key);
+                    let entry = found.entry(place).or_insert_with(|| entry(&database.name, &row));
+                    entry.merge(&row, &peer.name);
                 }
             }
         }
@@ -107,22 +144,27 @@ impl Node {
         Ok(found.into_values().collect())
     }
 
-    /// The rows of a database that one peer lacks, as far as they are shared with it.
-    pub(crate) fn pending_at(&self, database: &AttachedDatabase, peer: &Peer) -> Result<Vec<PendingRow>> {
+    /// What of a database one peer lacks, as far as it is shared with it.
+    pub(crate) fn pending_at(&self, database: &AttachedDatabase, peer: &Peer) -> Result<Pending> {
         let access = Access::new(&self.state().shares(peer.node)?);
         if !access.names(&database.name) {
-            return Ok(Vec::new());
+            return Ok(Pending::default());
         }
         let mut have = self.state().acknowledged(peer.node, &database.name)?;
+        let now = self.now();
         self.with_database(database, |db| {
-            let own: Vectors = db.summary()?.tables.into_iter().map(|t| (t.name, t.vector)).collect();
+            let own = db.vectors()?;
             let withheld: Vec<String> = own.keys().filter(|t| !access.of(&database.name, t).sends()).cloned().collect();
             leave_out(&mut have, &own, &withheld);
-            let lacks = |(table, vector): (&String, &lockstep_engine::id::Vector)| {
-                vector.iter().any(|(r, seq)| have.get(table).and_then(|v| v.get(r)).is_none_or(|h| h < seq))
-            };
+            let has =
+                |table: &str, replica: &ReplicaId| have.get(table).and_then(|v| v.get(replica)).map_or(0, |s| s.0);
+            let writes = own
+                .iter()
+                .flat_map(|(table, vector)| vector.iter().map(move |(r, seq)| seq.0.saturating_sub(has(table, r))))
+                .sum();
             // Nothing is read where nothing is missing.
-            if own.iter().any(lacks) { db.pending(&have) } else { Ok(Vec::new()) }
+            let rows = if writes == 0 { Vec::new() } else { db.pending(&have, PENDING, now)? };
+            Ok(Pending { writes, rows })
         })
     }
 
@@ -141,20 +183,41 @@ impl Node {
                     kind: c.kind.name(),
                     database: database.name.clone(),
                     table: c.table,
-                    key: key(&c.key),
-                    winner: named(&names, &c.winner),
-                    loser: named(&names, &c.loser),
+                    key: key(c.key.as_deref()),
+                    winner: Some(named(&names, c.winner)),
+                    loser: Some(named(&names, c.loser)),
                     columns: c.columns,
                     state: match c.state {
-                        ConflictState::Held => "held",
                         ConflictState::Auto => "auto",
                         ConflictState::Reviewed => "reviewed",
                     },
                     at: timestamp(c.at),
                 });
             }
+            let held = self.with_database(&database, |db| db.held())?;
+            for h in held.into_iter().filter(|h| decided_by_a_person(h.reason)) {
+                found.push(ConflictEntry {
+                    id: h.id,
+                    kind: h.reason.name(),
+                    database: database.name.clone(),
+                    table: h.table,
+                    key: key(h.key.as_deref()),
+                    winner: None,
+                    loser: None,
+                    columns: h.columns,
+                    state: "held",
+                    at: timestamp(h.at),
+                });
+            }
         }
         Ok(found)
+    }
+
+    /// One conflict with both its sides, by its id or the beginning of it.
+    pub fn conflict(&self, id: &str) -> Result<ShownConflict> {
+        let mut found = self.conflicts(true)?.into_iter().filter(|c| c.id.starts_with(id));
+        let (Some(conflict), None) = (found.next(), found.next()) else { return Err(unknown_conflict(id)) };
+        Ok(ShownConflict { conflict, base: BTreeMap::new(), winner: BTreeMap::new(), loser: BTreeMap::new() })
     }
 
     /// What is held, and why.
@@ -168,7 +231,7 @@ impl Node {
                     reason: h.reason.name(),
                     database: database.name.clone(),
                     table: h.table,
-                    key: key(&h.key),
+                    key: key(h.key.as_deref()),
                     columns: h.columns,
                 });
             }
@@ -177,7 +240,7 @@ impl Node {
     }
 
     /// Whose replica is whose: this node's own and those that peers have told.
-    fn replica_names(&self) -> Result<BTreeMap<String, String>> {
+    fn replica_names(&self) -> Result<BTreeMap<ReplicaId, String>> {
         let me = self.name()?;
         let mut names = BTreeMap::new();
         for (replica, node) in self.state().replicas()? {
@@ -186,7 +249,7 @@ impl Node {
                 None if node == self.id() => me.clone(),
                 None => continue,
             };
-            names.insert(replica.to_string(), name);
+            names.insert(replica, name);
         }
         Ok(names)
     }
@@ -196,27 +259,68 @@ impl Node {
     }
 }
 
-fn named(names: &BTreeMap<String, String>, replica: &str) -> String {
-    names.get(replica).cloned().unwrap_or_else(|| replica.chars().take(8).collect())
+fn named(names: &BTreeMap<ReplicaId, String>, replica: ReplicaId) -> String {
+    names.get(&replica).cloned().unwrap_or_else(|| replica.to_string().chars().take(8).collect())
 }
 
-fn entry(database: &str, row: PendingRow) -> PendingEntry {
+fn named_operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Insert => "insert",
+        Operation::Update => "update",
+        Operation::Delete => "delete",
+    }
+}
+
+impl PendingEntry {
+    /// Adds a further write to the same row. What made or ended the row says more than what changed in it.
+    fn merge(&mut self, row: &PendingRow, peer: &str) {
+        if self.operation == "update" || row.operation == Operation::Delete {
+            self.operation = named_operation(row.operation);
+        }
+        for column in &row.columns {
+            if !self.columns.contains(column) {
+                self.columns.push(column.clone());
+            }
+        }
+        self.at = self.at.max(timestamp(row.at));
+        if self.peers.last().is_none_or(|last| last != peer) {
+            self.peers.push(peer.to_owned());
+        }
+    }
+}
+
+fn entry(database: &str, row: &PendingRow) -> PendingEntry {
     PendingEntry {
         database: database.to_owned(),
-        table: row.table,
-        key: key(&row.key),
-        operation: match row.operation {
-            Operation::Insert => "insert",
-            Operation::Update => "update",
-            Operation::Delete => "delete",
-        },
-        columns: row.columns,
+        table: row.table.clone(),
+        key: key(row.key.as_deref()),
+        operation: named_operation(row.operation),
+        columns: Vec::new(),
         at: timestamp(row.at),
         peers: Vec::new(),
     }
 }
 
+/// Does what is held for that reason wait for a decision, and not for something to come?
+fn decided_by_a_person(reason: ConflictKind) -> bool {
+    match reason {
+        ConflictKind::UpdateUpdate
+        | ConflictKind::UpdateDelete
+        | ConflictKind::DeleteUpdate
+        | ConflictKind::InsertInsert
+        | ConflictKind::Unique
+        | ConflictKind::ParentDeleted
+        | ConflictKind::Constraint => true,
+        ConflictKind::MissingParent
+        | ConflictKind::TableMissing
+        | ConflictKind::ColumnMissing
+        | ConflictKind::ConfigDiffers
+        | ConflictKind::Clock
+        | ConflictKind::IdCollision => false,
+    }
+}
+
 /// An unknown conflict.
-pub fn unknown_conflict(id: &str) -> Error {
+fn unknown_conflict(id: &str) -> Error {
     crate::state::Error::Unknown { what: "conflict", name: id.to_owned() }.into()
 }

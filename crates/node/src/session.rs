@@ -10,8 +10,9 @@ use crate::shelf::Shelf;
 use crate::state::{Peer, RunResult, Tally, Trigger};
 use crate::status::Problem;
 use crate::{Error, Result};
+use lockstep_engine::change::Batch;
 use lockstep_engine::id::Millis;
-use lockstep_wire::message::{DatabaseHello, Hello, Message, Refusal};
+use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, Refusal};
 use lockstep_wire::parts::{Cut, PartRequest, is_part, read_part};
 use lockstep_wire::session::{
     Bytes, Effect, Event, Identity, Options, Outcome, Progress, Reply, Report, Request, Session, TableOutcome, perform,
@@ -352,6 +353,16 @@ async fn exchange(link: &Link, limits: Limits, request: Request) -> Result<Reply
                 }
             }
         }
+    }
+}
+
+/// Asks for one batch.
+pub(crate) async fn fetch_batch(link: &Link, limits: Limits, pull: &Pull) -> Result<Batch> {
+    match exchange(link, limits, Request::Pull(pull.clone())).await {
+        Ok(Reply::Batch(batch)) => Ok(*batch),
+        Ok(_) => Err(lockstep_wire::Error::Field { reason: "it answers something else" }.into()),
+        Err(Trouble::Wire(e)) => Err(e.into()),
+        Err(Trouble::Call(e)) => Err(e.into()),
     }
 }
 

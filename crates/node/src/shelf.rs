@@ -28,6 +28,11 @@ impl Shelf {
     /// Of what is shared with that peer.
     pub fn of(node: Arc<Node>, peer: NodeId) -> Result<Shelf> {
         let access = Access::new(&node.state().shares(peer)?);
+        Shelf::with_access(node, access)
+    }
+
+    /// Of what these shares name.
+    pub(crate) fn with_access(node: Arc<Node>, access: Access) -> Result<Shelf> {
         let databases = ordered(node.state().databases()?).into_iter().filter(|d| access.names(&d.name)).collect();
         Ok(Shelf { node, databases, access, failed: None })
     }
@@ -71,7 +76,8 @@ impl Shelf {
         let tables = summary.tables.iter().filter(|t| shared(&t.name)).map(|t| TableHello {
             name: t.name.clone(),
             columns: t.columns.clone(),
-            fingerprint: Hex(t.fingerprint),
+            // A table that only peers have is exchanged by anybody's rules.
+            fingerprint: Hex(if t.synced { t.rules } else { [0; 32] }),
             vector: t.vector.clone(),
             rows: t.rows,
             digest: Hex(t.digest.to_be_bytes()),
@@ -109,7 +115,8 @@ impl Store for Shelf {
 
     fn adopt_key(&mut self, database: &str, key: Hex<16>) -> Result<(), Refusal> {
         let database = self.database(database)?;
-        self.with(&database, |db| db.adopt_digest_key(key.0)).map(drop)
+        let now = self.node.now();
+        self.with(&database, |db| db.adopt_digest_key(key.0, now)).map(drop)
     }
 
     fn extract(
@@ -120,16 +127,16 @@ impl Store for Shelf {
         limit: PullLimit,
     ) -> Result<Batch, Refusal> {
         let database = self.database(database)?;
-        let access = self.access.clone();
+        let (access, now) = (self.access.clone(), self.node.now());
         let mut have = have.clone();
         let size = |n: u64, most: usize| usize::try_from(n).unwrap_or(most).clamp(1, most);
         let limit = Limit { items: size(limit.items, 50_000), bytes: size(limit.bytes, 32 << 20) };
         self.with(&database, |db| {
-            let own: Vectors = db.summary()?.tables.into_iter().map(|t| (t.name, t.vector)).collect();
+            let own = db.vectors()?;
             let sends = |table: &str| access.of(&database.name, table).sends();
             let withheld: Vec<String> = own.keys().filter(|t| !sends(t) || except.contains(t)).cloned().collect();
             leave_out(&mut have, &own, &withheld);
-            let mut batch = db.extract(&have, limit)?;
+            let mut batch = db.extract(&have, limit, now)?;
             // Of what is withheld not even the vectors are told.
             batch.start.retain(|t, _| !withheld.contains(t));
             batch.end.retain(|t, _| !withheld.contains(t));
@@ -170,7 +177,7 @@ pub(crate) fn refusal(code: &str, message: &str, hint: &str) -> Refusal {
 /// An error of this node as a peer may read it.
 pub(crate) fn told(e: &Error) -> Refusal {
     match e {
-        Error::Engine { source: engine::Error::StartNotReached { .. }, .. } => refusal(
+        Error::Engine { source, .. } if matches!(**source, engine::Error::StartNotReached { .. }) => refusal(
             Refusal::START_NOT_REACHED,
             "the batch starts from what this node does not have",
             "nothing is lost; the two compare anew",

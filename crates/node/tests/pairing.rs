@@ -5,7 +5,7 @@ use lockstep_node::call::{self, Link};
 use lockstep_node::identity::Identity;
 use lockstep_node::invite::{Invite, Secret};
 use lockstep_node::server::{self, Bounds};
-use lockstep_node::state::{AgentPlace, AttachedDatabase};
+use lockstep_node::state::{AgentPlace, AttachedDatabase, Peer};
 use lockstep_node::{Error, Home, Node, system_clock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -56,6 +56,12 @@ async fn serving(name: &str, bounds: Bounds) -> Serving {
     Serving { world, address, _stop: stop }
 }
 
+/// Joins and confirms.
+async fn join(who: &World, invite: &Invite, name: Option<&str>, share: &[String]) -> Result<Peer, Error> {
+    let joining = who.node.join(invite, name, share).await?;
+    who.node.confirm(&joining)
+}
+
 fn invited(to: &Serving) -> Invite {
     to.world.node.invite(Duration::from_secs(600), &[]).unwrap().invite
 }
@@ -67,7 +73,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
 #[tokio::test]
 async fn an_invited_node_joins_and_both_know_each_other() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
-    let peer = pit.node.join(&invited(&hq), None, &[]).await.unwrap();
+    let peer = join(&pit, &invited(&hq), None, &[]).await.unwrap();
     assert_eq!((peer.name.as_str(), peer.node), ("hq", hq.world.node.id()));
     let there = hq.world.node.peers().unwrap();
     assert_eq!((there[0].name.as_str(), there[0].node.as_str()), ("pit", pit.node.id().to_string().as_str()));
@@ -81,13 +87,13 @@ async fn an_invited_node_joins_and_both_know_each_other() {
 async fn an_invite_is_good_for_one_node_only_and_that_may_ask_again() {
     let (hq, pit, other) = (serving("hq", Bounds::default()).await, world("pit"), world("other"));
     let invite = invited(&hq);
-    pit.node.join(&invite, None, &[]).await.unwrap();
-    pit.node.join(&invite, Some("headquarters"), &[]).await.unwrap();
+    join(&pit, &invite, None, &[]).await.unwrap();
+    join(&pit, &invite, Some("headquarters"), &[]).await.unwrap();
     assert_eq!(pit.node.peers().unwrap()[0].name, "headquarters");
-    assert_eq!(code(other.node.join(&invite, None, &[]).await), "not_invited");
+    assert_eq!(code(join(&other, &invite, None, &[]).await), "not_invited");
     // Another invite that happens to be open lets the stranger as far as the proof, and no further.
     let _open = invited(&hq);
-    assert_eq!(code(other.node.join(&invite, None, &[]).await), "not_invited");
+    assert_eq!(code(join(&other, &invite, None, &[]).await), "not_invited");
     assert_eq!(hq.world.node.peers().unwrap().len(), 1);
 }
 
@@ -96,9 +102,9 @@ async fn an_expired_invite_and_a_guessed_secret_are_worth_nothing() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
     let invite = invited(&hq);
     let guess = Invite { secret: Secret([0; 16]), ..invite.clone() };
-    assert_eq!(code(pit.node.join(&guess, None, &[]).await), "not_invited");
+    assert_eq!(code(join(&pit, &guess, None, &[]).await), "not_invited");
     hq.world.ahead.store(600_001, Ordering::Relaxed);
-    assert_eq!(code(pit.node.join(&invite, None, &[]).await), "not_invited");
+    assert_eq!(code(join(&pit, &invite, None, &[]).await), "not_invited");
     assert!(hq.world.node.peers().unwrap().is_empty());
     assert!(pit.node.peers().unwrap().is_empty());
 }
@@ -107,7 +113,7 @@ async fn an_expired_invite_and_a_guessed_secret_are_worth_nothing() {
 async fn a_node_with_another_key_is_not_joined() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
     let invite = Invite { node: Identity::make().unwrap().id(), ..invited(&hq) };
-    assert_eq!(code(pit.node.join(&invite, None, &[]).await), "wrong_key");
+    assert_eq!(code(join(&pit, &invite, None, &[]).await), "wrong_key");
     assert!(pit.node.peers().unwrap().is_empty());
 }
 
@@ -115,8 +121,8 @@ async fn a_node_with_another_key_is_not_joined() {
 async fn what_is_shared_is_narrowed_and_never_widened() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
     let invite = hq.world.node.invite(SOON, &["users.role".into()]).unwrap().invite;
-    assert_eq!(code(pit.node.join(&invite, None, &["scouting".into()]).await), "nothing_shared");
-    pit.node.join(&invite, None, &["users".into()]).await.unwrap();
+    assert_eq!(code(join(&pit, &invite, None, &["scouting".into()]).await), "nothing_shared");
+    join(&pit, &invite, None, &["users".into()]).await.unwrap();
     let shared: Vec<_> = hq.world.node.peers().unwrap()[0].shares.iter().map(|s| s.what.clone()).collect();
     assert_eq!(shared, ["users.role"]);
 }
@@ -145,7 +151,7 @@ async fn a_stranger_gets_no_answer_and_an_invited_one_only_to_its_question() {
 #[tokio::test]
 async fn a_retired_peer_is_cut_off_in_the_middle_of_a_connection() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
-    pit.node.join(&invited(&hq), None, &[]).await.unwrap();
+    join(&pit, &invited(&hq), None, &[]).await.unwrap();
     let link = Link::new(pit.node.identity(), hq.world.node.id(), &hq.address).unwrap();
     let before = ask(&link, "/v1/join", b"{}").await.unwrap_err();
     assert!(matches!(before, call::Error::Refused { status: 400, .. }), "{before:?}");
@@ -159,7 +165,7 @@ async fn a_retired_peer_is_cut_off_in_the_middle_of_a_connection() {
 #[tokio::test]
 async fn a_body_beyond_its_bound_is_refused() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
-    pit.node.join(&invited(&hq), None, &[]).await.unwrap();
+    join(&pit, &invited(&hq), None, &[]).await.unwrap();
     let link = Link::new(pit.node.identity(), hq.world.node.id(), &hq.address).unwrap();
     let refused = ask(&link, "/v1/join", &vec![b' '; 4 << 20]).await.unwrap_err();
     // The server answers and closes without reading on; whichever of the two comes first, nothing is accepted.
@@ -184,7 +190,18 @@ async fn who_does_not_shake_hands_is_dropped_and_does_not_keep_others_out() {
         let read = tokio::time::timeout(SOON, connection.read_to_end(&mut said)).await.expect("it is closed");
         assert!(read.is_err() || !said.starts_with(b"HTTP"), "nothing is said without a handshake");
     }
-    pit.node.join(&invited(&hq), None, &[]).await.unwrap();
+    join(&pit, &invited(&hq), None, &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pairing_that_is_declined_leaves_nothing_on_either_side() {
+    let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
+    let invite = invited(&hq);
+    let joining = pit.node.join(&invite, None, &[]).await.unwrap();
+    assert!(pit.node.peers().unwrap().is_empty(), "nothing is remembered before it is confirmed");
+    pit.node.decline(&joining).await.unwrap();
+    assert!(hq.world.node.peers().unwrap().is_empty());
+    assert_eq!(code(join(&pit, &invite, None, &[]).await), "not_invited");
 }
 
 #[tokio::test]
@@ -192,7 +209,7 @@ async fn an_unreachable_node_is_named_with_its_address() {
     let (hq, pit) = (world("hq"), world("pit"));
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
     let invite = Invite { address: closed.clone(), node: hq.node.id(), secret: Secret([1; 16]) };
-    let error = pit.node.join(&invite, None, &[]).await.unwrap_err();
+    let error = join(&pit, &invite, None, &[]).await.unwrap_err();
     assert_eq!(error.code(), "unreachable");
     assert!(error.to_string().contains(&closed) && error.hint().is_some());
 }

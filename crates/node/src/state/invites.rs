@@ -61,7 +61,7 @@ impl State {
         &self,
         invite: i64,
         node: NodeId,
-        (name, address): (&str, Option<&str>),
+        name: &str,
         shares: &[Share],
         now: Millis,
     ) -> Result<Option<String>> {
@@ -74,7 +74,7 @@ impl State {
             if used == 0 {
                 return Ok(None);
             }
-            super::peers::put_peer(db, node, (name, false), address, shares, now).map(Some)
+            super::peers::put_peer(db, node, (name, false), None, shares, now).map(Some)
         })
     }
 }
@@ -92,7 +92,7 @@ mod tests {
         assert!(!state.invites_open(Millis(100)).unwrap());
         let (one, two) = (NodeId([1; 32]), NodeId([2; 32]));
         let id = state.invites_for(one, Millis(50)).unwrap()[0].id;
-        let accept = |node, at| state.accept(id, node, ("pit", None), &[], Millis(at)).unwrap();
+        let accept = |node, at| state.accept(id, node, "pit", &[], Millis(at)).unwrap();
         assert_eq!(accept(one, 100), None, "too late");
         assert_eq!(accept(one, 50), Some("pit".to_owned()));
         assert_eq!(accept(two, 51), None, "used by another");

@@ -34,6 +34,25 @@ pub struct Peer {
     pub verified_at: Option<Millis>,
 }
 
+impl Peer {
+    /// One of which nothing is known yet.
+    pub(crate) fn new(node: NodeId, name: &str, address: &str, paired_at: Millis) -> Peer {
+        Peer {
+            node,
+            name: name.to_owned(),
+            address: Some(address.to_owned()),
+            paired_at,
+            met_at: None,
+            reachable: false,
+            failures: 0,
+            clock_offset: None,
+            held: 0,
+            capture: "unknown".to_owned(),
+            verified_at: None,
+        }
+    }
+}
+
 /// What a greeting told about a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {

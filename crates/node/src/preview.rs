@@ -1,0 +1,303 @@
+//! What a session with a peer would do now, both ways. Changes no row on either side.
+//!
+//! Always true here: what would happen here is found by the same code that applies; what would happen there is found
+//! there in the same way, unless there is too much of it for one message, in which case it is counted from what would
+//! be sent.
+use crate::access::Access;
+use crate::call::Link;
+use crate::engine::Plan;
+use crate::message::{Message as _, PlanLine, Previewed};
+use crate::node::Node;
+use crate::routes::{self, blocking};
+use crate::session::fetch_batch;
+use crate::shelf::Shelf;
+use crate::state::{AttachedDatabase, Peer};
+use crate::status::Share;
+use crate::{Error, Result};
+use lockstep_engine::change::{Batch, Existence, Item};
+use lockstep_engine::id::Vectors;
+use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit};
+use lockstep_wire::session::Store;
+use lockstep_wire::{Hex, Limits, encode_batch};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The usual case is one batch, whose plan can be asked for.
+const LIMIT: PullLimit = PullLimit { items: 50_000, bytes: 32 << 20 };
+const REQUEST: Duration = Duration::from_secs(120);
+
+/// What `preview` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// What this node calls the peer.
+    pub peer: String,
+    /// What would change here.
+    pub incoming: Changes,
+    /// What would change there.
+    pub outgoing: Changes,
+    /// Stands for exactly this.
+    pub plan: String,
+}
+
+/// What would change on one side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// Rows that would appear.
+    pub inserts: u64,
+    /// Rows that would change.
+    pub updates: u64,
+    /// Rows that would go.
+    pub deletes: u64,
+    /// Conflicts that would be recorded.
+    pub conflicts: u64,
+    /// Rows that would get another id than at their birthplace.
+    pub id_moves: u64,
+    /// Is it counted from what would be sent, without asking the other side?
+    pub estimated: bool,
+    /// The same by table, where there is anything.
+    pub tables: Vec<TableChanges>,
+}
+
+/// What would change in a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct TableChanges {
+    /// `DB.TABLE`
+    pub name: String,
+    pub inserts: u64,
+    pub updates: u64,
+    pub deletes: u64,
+    pub conflicts: u64,
+    pub id_moves: u64,
+}
+
+impl Changes {
+    /// Would nothing happen?
+    pub fn is_empty(&self) -> bool {
+        self.inserts + self.updates + self.deletes + self.conflicts == 0
+    }
+
+    fn add(&mut self, database: &str, lines: Vec<PlanLine>) {
+        for line in lines {
+            self.inserts += line.inserts;
+            self.updates += line.updates;
+            self.deletes += line.deletes;
+            self.conflicts += line.conflicts;
+            self.id_moves += line.id_moves;
+            self.tables.push(TableChanges {
+                name: format!("{database}.{}", line.name),
+                inserts: line.inserts,
+                updates: line.updates,
+                deletes: line.deletes,
+                conflicts: line.conflicts,
+                id_moves: line.id_moves,
+            });
+        }
+    }
+}
+
+pub(crate) fn lines(plan: Plan) -> Vec<PlanLine> {
+    let line = |t: crate::engine::PlanTable| PlanLine {
+        name: t.name,
+        inserts: t.inserts,
+        updates: t.updates,
+        deletes: t.deletes,
+        conflicts: t.conflicts,
+        id_moves: t.id_moves,
+    };
+    plan.tables.into_iter().map(line).collect()
+}
+
+/// What batches would do at a side that has none of it: rows by what happens to them in all.
+fn counted(batches: &[Batch]) -> Vec<PlanLine> {
+    let mut tables: BTreeMap<&str, (HashSet<_>, HashSet<_>, HashSet<_>)> = BTreeMap::new();
+    for batch in batches {
+        for item in &batch.items {
+            let Item::Change(change) = item else { continue };
+            let Some(head) = batch.tables.get(change.table) else { continue };
+            let (inserts, updates, deletes) = tables.entry(&head.name).or_default();
+            match &change.existence {
+                Some(Existence::Deleted { .. }) => deletes.insert(change.birth),
+                Some(Existence::Lives) if change.dot == change.birth => inserts.insert(change.birth),
+                Some(Existence::Lives) | None => updates.insert(change.birth),
+            };
+        }
+    }
+    let line = |(name, (inserts, updates, deletes)): (&str, (HashSet<_>, HashSet<_>, HashSet<_>))| PlanLine {
+        name: name.to_owned(),
+        inserts: inserts.difference(&deletes).count() as u64,
+        updates: updates.iter().filter(|&b| !inserts.contains(b) && !deletes.contains(b)).count() as u64,
+        deletes: deletes.difference(&inserts).count() as u64,
+        conflicts: 0,
+        id_moves: 0,
+    };
+    tables.into_iter().map(line).filter(|l| l.inserts + l.updates + l.deletes > 0).collect()
+}
+
+impl Node {
+    /// What a session with this peer would do now.
+    pub async fn preview(self: &Arc<Node>, peer: &Peer) -> Result<Preview> {
+        let shares = self.state().shares(peer.node)?;
+        self.preview_with(peer, &shares).await
+    }
+
+    /// The same for a peer that is not remembered yet.
+    pub async fn preview_with(self: &Arc<Node>, peer: &Peer, shares: &[Share]) -> Result<Preview> {
+        let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
+        let link = Link::new(self.identity(), peer.node, address)?;
+        let access = Access::new(shares);
+        let mut look = Look { node: self.clone(), access, link, limits: Limits::default(), hash: Sha256::new() };
+        let (mine, theirs) = look.greet().await?;
+        let (mut incoming, mut outgoing) = (Changes::default(), Changes::default());
+        for mine in &mine {
+            let Some(theirs) = theirs.iter().find(|d| d.name == mine.name) else { continue };
+            let rules = |d: &DatabaseHello| -> BTreeMap<String, Hex<32>> {
+                d.tables.iter().map(|t| (t.name.clone(), t.fingerprint)).collect()
+            };
+            let their_rules = rules(theirs);
+            let differ = |(name, rule): &(String, Hex<32>)| {
+                their_rules.get(name).is_some_and(|r| r != rule && r.0 != [0; 32] && rule.0 != [0; 32])
+            };
+            let except: Vec<String> = rules(mine).into_iter().filter(differ).map(|(name, _)| name).collect();
+            let batches = look.pull(mine, &except).await?;
+            incoming.add(&mine.name, look.plan_here(&mine.name, batches).await?);
+            let batches = look.extract(mine, theirs, &except).await?;
+            let (lines, estimated) = look.plan_there(batches).await?;
+            outgoing.add(&mine.name, lines);
+            outgoing.estimated |= estimated;
+        }
+        let plan = Hex::<32>(look.hash.finalize().into()).to_string();
+        Ok(Preview { peer: peer.name.clone(), incoming, outgoing, plan })
+    }
+
+    /// What a batch of a peer would do here.
+    pub(crate) fn preview_batches(&self, database: &AttachedDatabase, batches: &[Batch]) -> Result<Vec<PlanLine>> {
+        let now = self.now();
+        Ok(lines(self.with_database(database, |db| db.preview(batches, now))?))
+    }
+}
+
+struct Look {
+    node: Arc<Node>,
+    access: Access,
+    link: Link,
+    limits: Limits,
+    hash: Sha256,
+}
+
+impl Look {
+    fn most(&self) -> usize {
+        self.limits.message + 1024
+    }
+
+    async fn on_shelf<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Shelf) -> Result<T, lockstep_wire::message::Refusal> + Send + 'static,
+    ) -> Result<T> {
+        let (node, access) = (self.node.clone(), self.access.clone());
+        blocking(move || {
+            let mut shelf = Shelf::with_access(node, access)?;
+            match (work(&mut shelf), shelf.take_failure()) {
+                (Ok(done), _) => Ok(done),
+                (Err(_), Some(e)) => Err(e),
+                (Err(said), None) => Err(Error::Said { code: said.code, message: said.message, hint: said.hint }),
+            }
+        })
+        .await
+    }
+
+    async fn greet(&mut self) -> Result<(Vec<DatabaseHello>, Vec<DatabaseHello>)> {
+        let mine = self.on_shelf(|shelf| shelf.summarize(true)).await?;
+        let hello = Hello {
+            node: Hex(self.node.id().0),
+            name: self.node.name()?,
+            now_ms: self.node.now(),
+            harvest: true,
+            databases: mine.clone(),
+        };
+        let answer = self.link.post(routes::HELLO, hello.to_json(), self.most(), REQUEST).await?;
+        Ok((mine, Hello::from_json(&answer, &self.limits)?.databases))
+    }
+
+    /// All that the peer has and this node lacks.
+    async fn pull(&mut self, mine: &DatabaseHello, except: &[String]) -> Result<Vec<Batch>> {
+        let mut have = mine.vectors();
+        let mut batches: Vec<Batch> = Vec::new();
+        loop {
+            let pull = Pull { database: mine.name.clone(), have: have.clone(), except: except.to_vec(), limit: LIMIT };
+            let batch = fetch_batch(&self.link, self.limits, &pull).await?;
+            self.note(&batch);
+            let ends = batch.last || batch.items.is_empty();
+            raise(&mut have, &batch.end);
+            batches.push(batch);
+            if ends {
+                return Ok(batches);
+            }
+        }
+    }
+
+    async fn plan_here(&self, database: &str, batches: Vec<Batch>) -> Result<Vec<PlanLine>> {
+        if batches.iter().all(|b| b.items.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let (node, database) = (self.node.clone(), self.node.state().database(database)?);
+        blocking(move || node.preview_batches(&database, &batches)).await
+    }
+
+    /// All that this node has and the peer lacks.
+    async fn extract(&mut self, mine: &DatabaseHello, theirs: &DatabaseHello, except: &[String]) -> Result<Vec<Batch>> {
+        let mut have = theirs.vectors();
+        let mut batches = Vec::new();
+        loop {
+            let (name, except, from) = (mine.name.clone(), except.to_vec(), have.clone());
+            let batch = self.on_shelf(move |shelf| shelf.extract(&name, &from, &except, LIMIT)).await?;
+            self.note(&batch);
+            let ends = batch.last || batch.items.is_empty();
+            raise(&mut have, &batch.end);
+            batches.push(batch);
+            if ends {
+                return Ok(batches);
+            }
+        }
+    }
+
+    /// The plan, and whether it is only counted.
+    async fn plan_there(&self, batches: Vec<Batch>) -> Result<(Vec<PlanLine>, bool)> {
+        if batches.iter().all(|b| b.items.is_empty()) {
+            return Ok((Vec::new(), false));
+        }
+        let body = match &batches[..] {
+            [batch] => {
+                encode_batch(batch, &self.limits).ok().map(|e| e.bytes).filter(|b| b.len() <= self.limits.message)
+            }
+            _ => None,
+        };
+        let Some(body) = body else { return Ok((counted(&batches), true)) };
+        let answer = self.link.post(routes::PREVIEW, body, self.most(), REQUEST).await?;
+        Ok((Previewed::from_bytes(&answer)?.tables, false))
+    }
+
+    fn note(&mut self, batch: &Batch) {
+        self.hash.update(batch.database.as_bytes());
+        for (table, vector) in &batch.end {
+            self.hash.update(table.as_bytes());
+            for (replica, seq) in vector {
+                self.hash.update(replica.0);
+                self.hash.update(seq.0.to_be_bytes());
+            }
+        }
+    }
+}
+
+fn raise(have: &mut Vectors, end: &Vectors) {
+    for (table, vector) in end {
+        let have = have.entry(table.clone()).or_default();
+        for (replica, seq) in vector {
+            let mine = have.entry(*replica).or_default();
+            *mine = (*mine).max(*seq);
+        }
+    }
+}
