@@ -1,0 +1,349 @@
+//! What can be said on the command line. The texts here are the command's help.
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Keeps the SQLite databases of two or more servers the same, in both directions.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lockstep",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Two servers, from nothing to the same:
+
+  on one:   lockstep init --name hq
+            lockstep attach users=/srv/app/users.db scouting=/srv/app/scouting.db
+            lockstep agent --listen 0.0.0.0:7467 --advertise hq.example:7467
+            lockstep invite                        (in another terminal)
+
+  on the other:
+            lockstep init --name pit
+            lockstep attach users=/srv/app/users.db scouting=/srv/app/scouting.db
+            lockstep pair                          (asks for the invite)
+            lockstep agent
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but something waits for a person,
+4 the sides do not agree."
+)]
+pub struct Arguments {
+    /// The node's own folder: key, settings, state database, backups
+    #[arg(long, global = true, env = "LOCKSTEP_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+
+    /// Print exactly one JSON document, also on failure
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Show values of columns that look secret (password, hash, token)
+    #[arg(long, global = true)]
+    pub reveal: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the node: its key, certificate and state database
+    #[command(after_help = "Example: lockstep init --name hq")]
+    Init {
+        /// What it calls itself towards others [default: the name of this computer]
+        #[arg(long)]
+        name: Option<String>,
+    },
+
+    /// Install capture in databases and enter their rows; a backup of each is written first
+    #[command(after_help = "\
+Examples:
+  lockstep attach users=users.db scouting=scouting.db
+  lockstep attach scouting=/srv/app/scouting.db --config /etc/lockstep.toml --wal
+
+lockstep.toml, beside the first database or given with --config:
+
+  [databases.scouting]
+  exclude = [\"sync_*\"]                       # tables that belong to one server only
+
+  [databases.scouting.tables.team]
+  identity = [\"team_number\"]                 # the columns by which people know a row
+
+  [databases.scouting.tables.scouting_data]
+  references = { scout_id = \"users.user\" }   # what no foreign key declares
+  policy = \"review\"                          # newest | review | prefer:<node>")]
+    Attach {
+        /// Logical name and file; the same names on all nodes
+        #[arg(required = true, value_name = "NAME=FILE", value_parser = database)]
+        databases: Vec<(String, PathBuf)>,
+        /// Read this instead of the lockstep.toml beside the first database
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Switch the files to write-ahead logging, in which readers and writers don't wait for each other
+        #[arg(long)]
+        wal: bool,
+        /// Write no backup
+        #[arg(long)]
+        no_backup: bool,
+    },
+
+    /// Remove every trace of Lockstep from a database; its schema and rows stay
+    #[command(after_help = "Example: lockstep detach scouting")]
+    Detach {
+        /// Logical name
+        name: String,
+    },
+
+    /// Show what is synced, and how
+    #[command(after_help = "Example: lockstep tables scouting")]
+    Tables {
+        /// Logical name [default: all]
+        name: Option<String>,
+    },
+
+    /// Serve peers and sync in the background until SIGTERM or SIGINT
+    #[command(after_help = "\
+Examples:
+  lockstep agent
+  lockstep agent --listen 0.0.0.0:7467 --advertise hq.example:7467")]
+    Agent {
+        /// Where to listen; port 0 takes any [default: as last time, at first 127.0.0.1:7467]
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<String>,
+        /// Where others are to look for this node [default: as last time, at first where it listens]
+        #[arg(long, value_name = "ADDR")]
+        advertise: Option<String>,
+    },
+
+    /// Make an invite that lets one other node pair with this one
+    #[command(after_help = "\
+The invite holds a secret. Carry it to the other node by a way that others can't read.
+
+Examples:
+  lockstep invite
+  lockstep invite --expires 1h --share users --share scouting.team")]
+    Invite {
+        /// How long it is good
+        #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+        expires: Duration,
+        /// Share this only [default: all that is attached]
+        #[arg(long, value_name = "DB[.TABLE]")]
+        share: Vec<String>,
+    },
+
+    /// Pair with the node that made an invite, and sync with it for the first time
+    #[command(after_help = "\
+The invite is asked for, or read from standard input with `-`; never give it on the command line.
+
+Examples:
+  lockstep pair
+  lockstep pair - --as hq --yes < invite.txt")]
+    Pair {
+        /// `-`: read the invite from standard input
+        #[arg(value_name = "-", value_parser = ["-"])]
+        input: Option<String>,
+        /// What this node is to call the other [default: what that calls itself]
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+        /// Share this only, of that which the invite shares
+        #[arg(long, value_name = "DB[.TABLE]")]
+        share: Vec<String>,
+        /// Don't ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+
+    /// List the paired nodes, or change what is between them and this one
+    #[command(after_help = "\
+Examples:
+  lockstep peers
+  lockstep peers retire pit
+  lockstep peers share pit users.user receive")]
+    Peers {
+        #[command(subcommand)]
+        action: Option<PeersAction>,
+    },
+
+    /// Show what a sync would do now, both ways; changes no row
+    #[command(after_help = "Example: lockstep preview hq")]
+    Preview {
+        /// What this node calls the peer [default: the only one]
+        peer: Option<String>,
+    },
+
+    /// Exchange changes until neither side has news, and compare
+    #[command(after_help = "\
+Examples:
+  lockstep sync
+  lockstep sync hq --json")]
+    Sync {
+        /// What this node calls the peer [default: all that have an address]
+        peer: Option<String>,
+    },
+
+    /// Everything at a glance
+    #[command(after_help = "Example: lockstep status --json")]
+    Status,
+
+    /// List the rows that are not yet at every peer
+    #[command(after_help = "Example: lockstep pending --table users.user")]
+    Pending {
+        /// These only
+        #[arg(long, value_name = "DB[.TABLE]")]
+        table: Option<String>,
+    },
+
+    /// List conflicts, or show both sides of one
+    #[command(after_help = "\
+Examples:
+  lockstep conflicts
+  lockstep conflicts --all
+  lockstep conflicts show 3f9c2a")]
+    Conflicts {
+        /// Also those that somebody has looked at
+        #[arg(long)]
+        all: bool,
+        #[command(subcommand)]
+        action: Option<ConflictsAction>,
+    },
+
+    /// List what is held and why
+    #[command(after_help = "Example: lockstep quarantine")]
+    Quarantine,
+
+    /// Compare the digests of every table, read all rows again, and print where every value is
+    #[command(after_help = "\
+Examples:
+  lockstep verify
+  lockstep verify hq")]
+    Verify {
+        /// What this node calls the peer [default: all]
+        peer: Option<String>,
+    },
+
+    /// Print the digests of a database, comparable between nodes
+    #[command(after_help = "Example: lockstep digest users --table user")]
+    Digest {
+        /// Logical name
+        name: String,
+        /// This table only
+        #[arg(long)]
+        table: Option<String>,
+    },
+
+    /// List past sessions, and how reliable they were per peer and day
+    #[command(after_help = "Example: lockstep runs --since 7d")]
+    Runs {
+        /// How far back
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = duration)]
+        since: Duration,
+    },
+
+    /// Write a consistent copy of a live database
+    #[command(after_help = "Example: lockstep backup users users-copy.db --clean")]
+    Backup {
+        /// Logical name
+        name: String,
+        /// The file to write; it must not exist
+        file: PathBuf,
+        /// Without the tables of Lockstep
+        #[arg(long)]
+        clean: bool,
+    },
+
+    /// Show settings, or change one
+    #[command(after_help = "\
+Examples:
+  lockstep settings
+  lockstep settings schedule.look_s 60")]
+    Settings {
+        /// Its name
+        key: Option<String>,
+        /// Its new value
+        value: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PeersAction {
+    /// End a pairing: the node is cut off at once
+    Retire {
+        /// What this node calls the peer
+        name: String,
+    },
+    /// Change what is shared with a peer, and which way
+    Share {
+        /// What this node calls the peer
+        name: String,
+        /// A database, or one table of it
+        #[arg(value_name = "DB[.TABLE]")]
+        what: String,
+        /// send, receive, both, none
+        #[arg(value_parser = ["send", "receive", "both", "none"])]
+        direction: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConflictsAction {
+    /// Both sides column by column, and what they had in common
+    Show {
+        /// The conflict's id, or the beginning of it
+        id: String,
+    },
+}
+
+fn database(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("say NAME=FILE, for example users=/srv/app/users.db".to_owned()),
+    }
+}
+
+/// `90`, `90s`, `10m`, `2h`, `30d`
+fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || "say a number and s, m, h or d, for example 10m".to_owned();
+    let (number, unit) = match text.char_indices().last() {
+        Some((i, unit)) if !unit.is_ascii_digit() => (&text[..i], unit),
+        _ => (text, 's'),
+    };
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(bad()),
+    };
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    match number.checked_mul(factor) {
+        Some(seconds) if (1..=36_500 * 86_400).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => Err(bad()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_in_order() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(command.get_name() == "status" || help.contains("xample"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("2h", 7_200), ("30d", 2_592_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "m", "-1m", "1x", "0", "99999999999d", "1 m"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Every command, by what it is about.
+mod agent;
+mod copy;
+mod look;
+mod pairing;
+mod rows;
+mod set_up;
+mod sync;
+
+use crate::Context;
+use crate::arguments::{Command, ConflictsAction, PeersAction};
+use crate::outcome::{Failure, Outcome};
+
+/// Runs one.
+pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Init { name } => set_up::init(context, name.as_deref()),
+        Command::Attach { databases, config, wal, no_backup } => {
+            set_up::attach(context, databases, config, wal, !no_backup).await
+        }
+        Command::Detach { name } => set_up::detach(context, &name).await,
+        Command::Tables { name } => set_up::tables(context, name.as_deref()),
+        Command::Agent { listen, advertise } => agent::agent(context, listen, advertise).await,
+        Command::Invite { expires, share } => pairing::invite(context, expires, &share),
+        Command::Pair { input, name, share, yes } => {
+            pairing::pair(context, input.is_some(), name.as_deref(), &share, yes).await
+        }
+        Command::Peers { action: None } => pairing::peers(context),
+        Command::Peers { action: Some(PeersAction::Retire { name }) } => pairing::retire(context, &name),
+        Command::Peers { action: Some(PeersAction::Share { name, what, direction }) } => {
+            pairing::share(context, &name, &what, &direction)
+        }
+        Command::Preview { peer } => sync::preview(context, peer.as_deref()).await,
+        Command::Sync { peer } => sync::sync(context, peer.as_deref()).await,
+        Command::Status => look::status(context),
+        Command::Pending { table } => rows::pending(context, table.as_deref()),
+        Command::Conflicts { all, action: None } => rows::conflicts(context, all),
+        Command::Conflicts { action: Some(ConflictsAction::Show { id }), .. } => rows::conflict(context, &id),
+        Command::Quarantine => rows::quarantine(context),
+        Command::Verify { peer } => sync::verify(context, peer.as_deref()).await,
+        Command::Digest { name, table } => copy::digest(context, &name, table.as_deref()),
+        Command::Runs { since } => look::runs(context, since),
+        Command::Backup { name, file, clean } => copy::backup(context, &name, &file, clean),
+        Command::Settings { key, value } => look::settings(context, key.as_deref(), value.as_deref()),
+    }
+}

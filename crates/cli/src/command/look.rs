@@ -1,0 +1,99 @@
+//! `status`, `runs`, `settings`
+use super::pairing;
+use crate::Context;
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::text;
+use lockstep_node::Error;
+use serde_json::json;
+use std::time::Duration;
+
+/// Everything at a glance.
+pub fn status(context: &Context) -> Result<Outcome, Failure> {
+    let status = context.node()?.status()?;
+    let agent = match &status.agent {
+        Some(agent) => format!("agent listening on {}", agent.listening),
+        None => "no agent runs".to_owned(),
+    };
+    let mut text = format!("{} ({})\n{agent}\n", text::plain(&status.name), &status.node[..16]);
+    if status.databases.is_empty() {
+        text.push_str("\nNo database is attached. Next: lockstep attach NAME=FILE\n");
+    } else {
+        let rows = status.databases.iter().map(|d| {
+            let counts = [d.rows, d.pending, d.held].map(|n| n.to_string());
+            let [rows, pending, held] = counts;
+            vec![d.name.clone(), rows, pending, held, d.capture.clone(), d.file.clone()]
+        });
+        let head = ["database", "rows", "pending", "held", "capture", "file"];
+        text.push_str(&format!("\n{}\n", text::table(&head, &["rows", "pending", "held"], rows)));
+    }
+    if status.peers.is_empty() {
+        text.push_str("\nNo node is paired. Next: lockstep invite here, or lockstep pair\n");
+    } else {
+        text.push_str(&format!("\n{}\n", pairing::listed(&status.peers)));
+    }
+    let held: u64 = status.databases.iter().map(|d| d.held).sum();
+    text.push_str(&format!(
+        "\nconflicts to look at: {}   held: {held}   values lost: {}",
+        status.conflicts_unreviewed, status.values_lost
+    ));
+    if let Some(why) = &status.values_lost_because {
+        text.push_str(&format!(" ({})", text::plain(why)));
+    }
+    let waits = held > 0 || status.conflicts_unreviewed > 0;
+    Ok(Outcome::new(status, text).ends_if(waits, Exit::Waits))
+}
+
+/// Past sessions.
+pub fn runs(context: &Context, ago: Duration) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let from = node.before(ago);
+    let runs = node.state().runs(from, 10_000).map_err(Error::from)?;
+    let rates = node.state().rates(from).map_err(Error::from)?;
+    let rows = runs.iter().take(40).map(|r| {
+        vec![
+            text::time(r.started_at),
+            r.peer.clone(),
+            r.trigger.name().to_owned(),
+            r.result.name().to_owned(),
+            r.tally.sent.to_string(),
+            r.tally.received.to_string(),
+            r.tally.conflicts.to_string(),
+            text::span(r.duration_ms),
+            r.error.as_ref().map(|e| e.code.clone()).unwrap_or_default(),
+        ]
+    });
+    let head = ["when", "peer", "by", "result", "sent", "received", "conflicts", "took", "why"];
+    let mut text = if runs.is_empty() {
+        "No session yet.".to_owned()
+    } else {
+        text::table(&head, &["sent", "received", "conflicts", "took"], rows)
+    };
+    if runs.len() > 40 {
+        text.push_str(&format!("\n… and {} before; --json lists them", runs.len() - 40));
+    }
+    if !rates.is_empty() {
+        let rows = rates.iter().map(|r| {
+            let share = format!("{} %", r.verified * 100 / r.runs.max(1));
+            vec![r.day.clone(), r.peer.clone(), r.runs.to_string(), r.verified.to_string(), r.failed.to_string(), share]
+        });
+        let head = ["day", "peer", "runs", "verified", "failed", "success"];
+        text.push_str(&format!("\n\n{}", text::table(&head, &head[2..], rows)));
+    }
+    Ok(Outcome::new(json!({ "runs": runs, "rates": rates }), text))
+}
+
+/// Settings.
+pub fn settings(context: &Context, key: Option<&str>, value: Option<&str>) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    if let (Some(key), Some(value)) = (key, value) {
+        node.state().change_setting(key, value).map_err(Error::from)?;
+    }
+    let mut settings = node.state().settings().map_err(Error::from)?;
+    if let Some(key) = key {
+        node.state().setting(key).map_err(Error::from)?;
+        settings.retain(|k, _| k == key);
+    }
+    let rows = settings.iter().map(|(k, v)| vec![k.clone(), v.clone()]);
+    let text = text::table(&["setting", "value"], &[], rows);
+    Ok(Outcome::new(json!({ "settings": settings }), text))
+}

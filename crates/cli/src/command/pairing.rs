@@ -1,0 +1,178 @@
+//! `invite`, `pair`, `peers`
+use super::sync;
+use crate::Context;
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::progress::Bar;
+use crate::text;
+use jiff::Timestamp;
+use lockstep_node::invite::Invite;
+use lockstep_node::pair::Joining;
+use lockstep_node::preview::Preview;
+use lockstep_node::state::Trigger;
+use lockstep_node::status::{Direction, PeerStatus, Share};
+use serde_json::json;
+use std::io::{IsTerminal, Read, Write};
+use std::time::Duration;
+
+/// Makes an invite.
+pub fn invite(context: &Context, expires: Duration, share: &[String]) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let invitation = node.invite(expires, share)?;
+    let line = invitation.invite.to_string();
+    let mut text = format!("{line}\n");
+    if std::io::stdout().is_terminal() {
+        text.push_str(&format!("\n{}\n", picture(&line)));
+        text.push_str(&format!(
+            "Give this line to `lockstep pair` on the other node. It is good once, until {}.\n\
+             It holds a secret: carry it by a way that others can't read.\n",
+            text::time(invitation.expires_at)
+        ));
+        if node.agent()?.is_none() {
+            text.push_str("No agent runs on this node yet; start it, or nobody answers: lockstep agent\n");
+        }
+    }
+    Ok(Outcome::new(json!({ "invite": line, "expires_at": invitation.expires_at }), text))
+}
+
+/// The line as a picture for a camera.
+fn picture(line: &str) -> String {
+    use qrcode::render::unicode::Dense1x2;
+    match qrcode::QrCode::with_error_correction_level(line, qrcode::EcLevel::L) {
+        Ok(code) => {
+            code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).quiet_zone(true).build()
+        }
+        Err(_) => "(too long for a picture)".to_owned(),
+    }
+}
+
+/// Pairs.
+pub async fn pair(
+    context: &Context,
+    from_input: bool,
+    name: Option<&str>,
+    share: &[String],
+    yes: bool,
+) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let invite: Invite = read_invite(from_input)?.parse().map_err(lockstep_node::Error::from)?;
+    let joining = node.join(&invite, name, share).await?;
+    let preview = match node.preview_with(&joining.peer, &joining.shares).await {
+        Ok(preview) => preview,
+        Err(e) => {
+            node.decline(&joining).await?;
+            return Err(e.into());
+        }
+    };
+    if !yes && !agreed(context, &joining, &preview, from_input)? {
+        node.decline(&joining).await?;
+        return Err(Failure::usage("declined", "nothing was paired and nothing was exchanged", ""));
+    }
+    let peer = node.confirm(&joining)?;
+    let bar = Bar::new(context.json);
+    let run = node.sync(&peer, Trigger::Pair, &|p| bar.session(p)).await;
+    bar.done();
+    let run = run?;
+    let text = format!("Paired with {}.\n\n{}", text::plain(&peer.name), sync::told(std::slice::from_ref(&run)));
+    let exit = sync::exit(&node, std::slice::from_ref(&run))?;
+    // A peer that failed in its first sync is paired all the same; its entry says what happened.
+    Ok(Outcome::new(json!({ "peer": peer.name, "node": peer.node, "preview": preview, "run": run }), text).ends(exit))
+}
+
+fn read_invite(from_input: bool) -> Result<String, Failure> {
+    let unread = |e: std::io::Error| Failure::usage("no_invite", format!("the invite can't be read: {e}"), "");
+    if from_input {
+        let mut text = String::new();
+        std::io::stdin().take(16 << 10).read_to_string(&mut text).map_err(unread)?;
+        return Ok(text);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "no_invite",
+            "no invite was given",
+            "say `lockstep pair -` to read it from standard input",
+        ));
+    }
+    rpassword::prompt_password("Invite: ").map_err(unread)
+}
+
+fn agreed(context: &Context, joining: &Joining, preview: &Preview, from_input: bool) -> Result<bool, Failure> {
+    if context.json || from_input || !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "needs_yes",
+            "nobody can be asked here",
+            "say --yes if you agree to what `pair` does",
+        ));
+    }
+    let shared: Vec<&str> = joining.shares.iter().map(|s| s.what.as_str()).collect();
+    let mut out = std::io::stderr();
+    let asked = writeln!(
+        out,
+        "{} shares with this node: {}\n\n{}\n",
+        text::plain(&joining.peer.name),
+        text::plain(&shared.join(", ")),
+        sync::previewed(preview)
+    )
+    .and_then(|()| write!(out, "Pair and sync? [y/N] "))
+    .and_then(|()| out.flush());
+    let mut answer = String::new();
+    match asked.and_then(|()| std::io::stdin().read_line(&mut answer)) {
+        Ok(_) => Ok(matches!(answer.trim(), "y" | "Y" | "yes")),
+        Err(e) => Err(Failure::usage("no_answer", e.to_string(), "")),
+    }
+}
+
+/// Lists peers.
+pub fn peers(context: &Context) -> Result<Outcome, Failure> {
+    let peers = context.node()?.status()?.peers;
+    let text = match &peers[..] {
+        [] => "No node is paired. Next: lockstep invite here, or lockstep pair with the invite of another".to_owned(),
+        peers => listed(peers),
+    };
+    Ok(Outcome::new(json!({ "peers": peers }), text))
+}
+
+/// A line for each peer.
+pub fn listed(peers: &[PeerStatus]) -> String {
+    let now = Timestamp::now();
+    let rows = peers.iter().map(|p| {
+        let reach = match (&p.address, p.reachable) {
+            (None, _) => "comes by itself".to_owned(),
+            (Some(address), true) => address.clone(),
+            (Some(address), false) => format!("{address} (no answer)"),
+        };
+        vec![
+            p.name.clone(),
+            reach,
+            p.last_verified_at.map_or_else(|| "never".to_owned(), |at| text::ago(at, now)),
+            p.clock_offset_ms.map_or_else(|| "-".to_owned(), text::span),
+            p.pending.to_string(),
+            p.held.to_string(),
+            p.capture.clone(),
+        ]
+    });
+    let head = ["peer", "reached at", "verified", "clock", "pending", "held there", "capture there"];
+    text::table(&head, &["pending", "held there"], rows)
+}
+
+/// Ends a pairing.
+pub fn retire(context: &Context, name: &str) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let peer = node.retire(name)?;
+    let text = format!(
+        "{} is cut off. What it had not sent yet stays with it; what it lacks is not kept for it any more.",
+        text::plain(&peer.name)
+    );
+    Ok(Outcome::new(json!({ "name": peer.name, "node": peer.node, "retired": true }), text))
+}
+
+/// Changes what is shared.
+pub fn share(context: &Context, name: &str, what: &str, direction: &str) -> Result<Outcome, Failure> {
+    let Some(direction) = Direction::from_name(direction) else {
+        return Err(Failure::usage("usage", "say send, receive, both or none", ""));
+    };
+    let node = context.node()?;
+    let shares = node.share(name, what, direction)?;
+    let rows = shares.iter().map(|Share { what, direction }| vec![what.clone(), direction.name().to_owned()]);
+    let text = text::table(&["shared", "direction"], &[], rows);
+    Ok(Outcome::new(json!({ "name": name, "shares": shares }), text).ends(Exit::Done))
+}

@@ -1,0 +1,193 @@
+//! `preview`, `sync`, `verify`
+use crate::Context;
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::progress::Bar;
+use crate::text;
+use lockstep_node::preview::{Changes, Preview};
+use lockstep_node::session::SyncEntry;
+use lockstep_node::state::{Peer, RunResult, Trigger};
+use lockstep_node::{Error, Node};
+use serde_json::json;
+
+/// One session with one peer, or with each that can be called.
+pub async fn sync(context: &Context, name: Option<&str>) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let peers = match name {
+        Some(name) => vec![node.state().peer(name).map_err(Error::from)?],
+        None => node.state().peers().map_err(Error::from)?,
+    };
+    if peers.is_empty() {
+        return Err(Failure::usage("no_peers", "no node is paired", "`lockstep invite` here, or `lockstep pair`"));
+    }
+    // Those that come by themselves are no failure of this command, unless there are no others.
+    let called: Vec<&Peer> = match peers.iter().filter(|p| p.address.is_some()).collect::<Vec<_>>() {
+        called if called.is_empty() => peers.iter().collect(),
+        called => called,
+    };
+    let mut entries = Vec::new();
+    for peer in called {
+        let bar = Bar::new(context.json);
+        let entry = node.sync(peer, Trigger::Person, &|p| bar.session(p)).await;
+        bar.done();
+        entries.push(entry?);
+    }
+    let exit = exit(&node, &entries)?;
+    Ok(Outcome::new(json!({ "peers": entries }), told(&entries)).ends(exit))
+}
+
+/// What sessions mean for the exit status.
+pub fn exit(node: &Node, entries: &[SyncEntry]) -> Result<Exit, Failure> {
+    let mut exit = if waits(node)? { Exit::Waits } else { Exit::Done };
+    for entry in entries {
+        exit = exit.max(match entry.result {
+            RunResult::Verified => Exit::Done,
+            RunResult::Partial => Exit::Differs,
+            RunResult::Failed => Exit::Failed,
+        });
+    }
+    Ok(exit)
+}
+
+/// Does anything wait for a person on this node?
+pub fn waits(node: &Node) -> Result<bool, Failure> {
+    Ok(node.waiting()? > 0)
+}
+
+/// Sessions, for people.
+pub fn told(entries: &[SyncEntry]) -> String {
+    let rows = entries.iter().map(|e| {
+        vec![
+            e.name.clone(),
+            e.result.name().to_owned(),
+            e.sent.to_string(),
+            e.received.to_string(),
+            e.conflicts.to_string(),
+            e.held.to_string(),
+            e.id_moves.to_string(),
+            text::span(e.duration_ms),
+            text::size(e.bytes_sent + e.bytes_received),
+        ]
+    });
+    let head = ["peer", "result", "sent", "received", "conflicts", "held", "ids moved", "took", "bytes"];
+    let mut text = text::table(&head, &head[2..], rows);
+    for entry in entries {
+        if let Some(error) = &entry.error {
+            text.push_str(&format!("\n\n{}: {}", text::plain(&entry.name), text::plain(&error.message)));
+            if let Some(hint) = &error.hint {
+                text.push_str(&format!("\n  {}", text::plain(hint)));
+            }
+        }
+    }
+    if entries.iter().any(|e| e.held > 0) {
+        text.push_str("\n\nSomething waits for a person: lockstep quarantine");
+    }
+    text
+}
+
+/// What a session would do.
+pub async fn preview(context: &Context, name: Option<&str>) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let peer = match name {
+        Some(name) => node.state().peer(name).map_err(Error::from)?,
+        None => match <[Peer; 1]>::try_from(node.state().peers().map_err(Error::from)?) {
+            Ok([peer]) => peer,
+            Err(peers) if peers.is_empty() => {
+                return Err(Failure::usage(
+                    "no_peers",
+                    "no node is paired",
+                    "`lockstep invite` here, or `lockstep pair`",
+                ));
+            }
+            Err(peers) => {
+                let names: Vec<String> = peers.iter().map(|p| text::plain(&p.name)).collect();
+                return Err(Failure::usage(
+                    "which_peer",
+                    "there are several peers",
+                    &format!("name one of: {}", names.join(", ")),
+                ));
+            }
+        },
+    };
+    let preview = node.preview(&peer).await?;
+    let waits = waits(&node)?;
+    let text = previewed(&preview);
+    Ok(Outcome::new(preview, text).ends_if(waits, Exit::Waits))
+}
+
+/// A preview, for people.
+pub fn previewed(preview: &Preview) -> String {
+    let side = |title: &str, changes: &Changes| {
+        if changes.is_empty() {
+            return format!("{title}: nothing");
+        }
+        let line = |name: String, n: [u64; 5]| {
+            let mut row = vec![name];
+            row.extend(n.map(|n| if n == 0 { String::new() } else { n.to_string() }));
+            row
+        };
+        let mut rows: Vec<_> = changes
+            .tables
+            .iter()
+            .map(|t| line(t.name.clone(), [t.inserts, t.updates, t.deletes, t.conflicts, t.id_moves]))
+            .collect();
+        let c = changes;
+        rows.push(line("in all".to_owned(), [c.inserts, c.updates, c.deletes, c.conflicts, c.id_moves]));
+        let head = ["table", "inserts", "updates", "deletes", "conflicts", "ids moved"];
+        let note = if changes.estimated { " (counted from what would be sent)" } else { "" };
+        format!("{title}{note}:\n{}", text::table(&head, &head[1..], rows))
+    };
+    let peer = text::plain(&preview.peer);
+    format!(
+        "{}\n\n{}",
+        side(&format!("From {peer} to here"), &preview.incoming),
+        side(&format!("From here to {peer}"), &preview.outgoing)
+    )
+}
+
+/// Compares.
+pub async fn verify(context: &Context, name: Option<&str>) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let bar = Bar::new(context.json);
+    let proof = node.verify(name).await;
+    bar.done();
+    let proof = proof?;
+    let rows = proof.tables.iter().map(|t| {
+        let state = if t.equal {
+            "equal".to_owned()
+        } else {
+            t.differs.iter().map(|d| format!("{} ({})", d.state, d.peer)).collect::<Vec<_>>().join(", ")
+        };
+        vec![t.name.clone(), t.rows.to_string(), t.digest.chars().take(12).collect(), state]
+    });
+    let mut text = text::table(&["table", "rows", "digest", "state"], &["rows"], rows);
+    for peer in &proof.peers {
+        let with = text::plain(&peer.name);
+        let when = peer.as_of.map_or_else(|| "never".to_owned(), text::time);
+        let state = if peer.equal { "equal" } else { "NOT equal" };
+        text.push_str(&format!("\n\n{with}: {state}, as of {when}"));
+        if let Some(error) = &peer.error {
+            text.push_str(&format!("\n  it could not be asked now: {}", text::plain(&error.message)));
+        }
+    }
+    for finding in &proof.findings {
+        text.push_str(&format!("\n  look at: {}", text::plain(finding)));
+    }
+    let b = proof.balance;
+    text.push_str(&format!(
+        "\n\nvalues: {} visible + {} superseded + {} archived + {} deleted + {} held = {}; lost: {}",
+        b.visible,
+        b.superseded,
+        b.archived,
+        b.deleted,
+        b.held,
+        b.total,
+        b.lost()
+    ));
+    let failed = proof.peers.iter().any(|p| p.as_of.is_none());
+    let waits = proof.held + proof.conflicts_unreviewed > 0;
+    let equal = proof.equal;
+    Ok(Outcome::new(proof, text)
+        .ends_if(failed, Exit::Failed)
+        .ends_if(waits, Exit::Waits)
+        .ends_if(!equal, Exit::Differs))
+}
