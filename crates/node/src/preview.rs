@@ -16,7 +16,7 @@ use crate::status::Share;
 use crate::{Error, Result};
 use lockstep_engine::change::{Batch, Existence, Item};
 use lockstep_engine::id::Vectors;
-use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit};
+use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit, TableHello};
 use lockstep_wire::session::Store;
 use lockstep_wire::{Hex, Limits, encode_batch};
 use serde::Serialize;
@@ -159,7 +159,8 @@ impl Node {
             };
             let their_rules = rules(theirs);
             let differ = |(name, rule): &(String, Hex<32>)| {
-                their_rules.get(name).is_some_and(|r| r != rule && r.0 != [0; 32] && rule.0 != [0; 32])
+                let none = TableHello::NO_RULES;
+                their_rules.get(name).is_some_and(|r| r != rule && *r != none && *rule != none)
             };
             let except: Vec<String> = rules(mine).into_iter().filter(differ).map(|(name, _)| name).collect();
             let batches = look.pull(mine, &except).await?;

@@ -77,7 +77,7 @@ impl Shelf {
             name: t.name.clone(),
             columns: t.columns.clone(),
             // A table that only peers have is exchanged by anybody's rules.
-            fingerprint: Hex(if t.synced { t.rules } else { [0; 32] }),
+            fingerprint: if t.synced { Hex(t.rules) } else { TableHello::NO_RULES },
             vector: t.vector.clone(),
             rows: t.rows,
             digest: Hex(t.digest.to_be_bytes()),
