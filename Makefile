@@ -54,6 +54,7 @@ rust-check: ui/dist/index.html
 rust-test: ui/dist/index.html
 	$(CARGO) build --locked --workspace
 	xvfb-run --auto-servernum dbus-run-session -- node --test tests/console/
+	cd examples/scouting && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m unittest
 	$(CARGO) test --locked --workspace --doc
 	$(CARGO) test --locked --workspace --lib --bins --tests
 
