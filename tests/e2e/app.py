@@ -1,0 +1,94 @@
+"""The foreign application of the end-to-end tests: Python's own SQLite, one statement per line.
+
+Reads requests from standard input, one JSON document per line, and answers each with one line:
+
+    {"file": "/…/scouting.db", "sql": "INSERT …", "values": [1, "x"]}      one statement
+    {"file": …, "sql": …, "many": [[1], [2]]}                             executemany
+    {"file": …, "script": "CREATE …; INSERT …"}                           several statements
+
+    {"rows": [[…]], "changes": 1, "last": 7}   or   {"error": "IntegrityError: …"}
+
+Connections stay open as an application's do: WAL, foreign keys on, transactions begun and ended by
+the statements themselves. What JSON can't carry is tagged: {"real": "0x1.8p+1"}, {"blob": "00ff"},
+{"text": "ff41"} (bytes of a text that is not UTF-8 or holds a NUL).
+"""
+
+import json
+import sqlite3
+import sys
+
+connections = {}
+
+
+def connect(path):
+    if path not in connections:
+        connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        connection.text_factory = bytes_of
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connections[path] = connection
+    return connections[path]
+
+
+class Text(bytes):
+    """A text as its bytes: not every text in a database is UTF-8."""
+
+
+def bytes_of(raw):
+    return Text(raw)
+
+
+def plain(value):
+    """A value as JSON."""
+    if isinstance(value, Text):
+        try:
+            text = value.decode("utf-8")
+            return text if "\0" not in text else {"text": value.hex()}
+        except UnicodeDecodeError:
+            return {"text": value.hex()}
+    if isinstance(value, bytes):
+        return {"blob": value.hex()}
+    if isinstance(value, float):
+        return {"real": value.hex()}
+    return value
+
+
+def bound(value):
+    """A JSON value as a parameter."""
+    if isinstance(value, dict):
+        return bytes.fromhex(value["blob"]) if "blob" in value else float.fromhex(value["real"])
+    return value
+
+
+def answer(request):
+    connection = connect(request["file"])
+    if "script" in request:
+        # Not executescript: it would commit a transaction that the test has open.
+        statement = ""
+        for part in request["script"].split(";"):
+            statement += part + ";"
+            if sqlite3.complete_statement(statement):
+                if statement.strip() != ";":
+                    connection.execute(statement)
+                statement = ""
+        if statement.strip(" \n;"):
+            connection.execute(statement)
+        return {"rows": [], "changes": 0, "last": None}
+    if "many" in request:
+        connection.execute("BEGIN")
+        cursor = connection.executemany(request["sql"], [[bound(v) for v in row] for row in request["many"]])
+        connection.execute("COMMIT")
+        return {"rows": [], "changes": cursor.rowcount, "last": None}
+    cursor = connection.execute(request["sql"], [bound(v) for v in request.get("values", [])])
+    rows = [[plain(v) for v in row] for row in cursor.fetchall()]
+    return {"rows": rows, "changes": cursor.rowcount, "last": cursor.lastrowid}
+
+
+for line in sys.stdin:
+    try:
+        reply = answer(json.loads(line))
+    except sqlite3.Error as error:
+        reply = {"error": "%s: %s" % (type(error).__name__, error)}
+    sys.stdout.write(json.dumps(reply) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,92 @@
+//! The application: a Python process that writes through its own SQLite library.
+//!
+//! What always holds: statements run one after another on connections that stay open, as those of a
+//! real application do. The process ends with the value that holds it.
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// How long one statement may take. Only a test that hangs is ended by it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// One process of the application.
+pub struct App {
+    process: Child,
+    pipe: RefCell<ChildStdin>,
+    answers: Receiver<String>,
+}
+
+/// What a statement gave.
+#[derive(Debug)]
+pub struct Answer {
+    pub rows: Vec<Vec<Value>>,
+    /// The id that an INSERT gave out.
+    pub last: Option<i64>,
+}
+
+impl App {
+    pub fn start() -> App {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/app.py");
+        let mut process = Command::new("python3")
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 is needed: the tests write through its SQLite");
+        let pipe = RefCell::new(process.stdin.take().expect("was asked for"));
+        let answers = lines(process.stdout.take().expect("was asked for"));
+        App { process, pipe, answers }
+    }
+
+    fn ask(&self, request: &Value) -> Result<Answer, String> {
+        writeln!(self.pipe.borrow_mut(), "{request}").expect("the application runs");
+        let line = self.answers.recv_timeout(PATIENCE).expect("the application answers");
+        let reply: Value = serde_json::from_str(&line).expect("the application answers in JSON");
+        if let Some(error) = reply["error"].as_str() {
+            return Err(error.to_owned());
+        }
+        let rows = serde_json::from_value(reply["rows"].clone()).expect("rows");
+        Ok(Answer { rows, last: reply["last"].as_i64() })
+    }
+
+    /// One statement, with values for its `?`.
+    pub fn run(&self, file: &Path, sql: &str, values: Value) -> Result<Answer, String> {
+        self.ask(&json!({ "file": file, "sql": sql, "values": values }))
+    }
+
+    /// One statement for each of many rows, in one transaction.
+    pub fn many(&self, file: &Path, sql: &str, rows: Value) -> Result<Answer, String> {
+        self.ask(&json!({ "file": file, "sql": sql, "many": rows }))
+    }
+
+    /// Several statements.
+    pub fn script(&self, file: &Path, sql: &str) -> Result<Answer, String> {
+        self.ask(&json!({ "file": file, "script": sql }))
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The lines of a pipe, as they come, so that waiting for one can be bounded.
+pub fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receive
+}

@@ -1,0 +1,18 @@
+//! End to end: real nodes, the built `lockstep` command, and an application that writes through another
+//! SQLite library than ours, as a Flask application does. One test for each way in which a sync of
+//! this kind was seen to lose data; its number is that of `docs/loss-cases.md`.
+//!
+//! Rows carry a text that no other row has, and children a copy of their parents', so that a lost,
+//! doubled or misplaced row is seen by reading the files. No test looks at how long something took.
+
+mod capture;
+mod chain;
+mod example;
+mod foreign;
+mod identity;
+mod merge;
+mod references;
+mod schema;
+mod scouting;
+mod server;
+mod values;
