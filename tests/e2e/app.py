@@ -2,11 +2,11 @@
 
 Reads requests from standard input, one JSON document per line, and answers each with one line:
 
-    {"file": "/…/scouting.db", "sql": "INSERT …", "values": [1, "x"]}      one statement
-    {"file": …, "sql": …, "many": [[1], [2]]}                             executemany
-    {"file": …, "script": "CREATE …; INSERT …"}                           several statements
+    {"file": "/…/scouting.db", "sql": "SELECT …"}      one statement
+    {"file": …, "sql": …, "many": [[1], [2]]}          executemany, in one transaction
+    {"file": …, "script": "CREATE …; INSERT …"}        several statements
 
-    {"rows": [[…]], "changes": 1, "last": 7}   or   {"error": "IntegrityError: …"}
+    {"rows": [[…]]}   or   {"error": "IntegrityError: …"}
 
 Connections stay open as an application's do: WAL, foreign keys on, transactions begun and ended by
 the statements themselves. What JSON can't carry is tagged: {"real": "0x1.8p+1"}, {"blob": "00ff"},
@@ -20,23 +20,19 @@ import sys
 connections = {}
 
 
+class Text(bytes):
+    """A text as its bytes: not every text in a database is UTF-8."""
+
+
 def connect(path):
     if path not in connections:
         connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        connection.text_factory = bytes_of
+        connection.text_factory = Text
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connections[path] = connection
     return connections[path]
-
-
-class Text(bytes):
-    """A text as its bytes: not every text in a database is UTF-8."""
-
-
-def bytes_of(raw):
-    return Text(raw)
 
 
 def plain(value):
@@ -54,13 +50,6 @@ def plain(value):
     return value
 
 
-def bound(value):
-    """A JSON value as a parameter."""
-    if isinstance(value, dict):
-        return bytes.fromhex(value["blob"]) if "blob" in value else float.fromhex(value["real"])
-    return value
-
-
 def answer(request):
     connection = connect(request["file"])
     if "script" in request:
@@ -74,15 +63,13 @@ def answer(request):
                 statement = ""
         if statement.strip(" \n;"):
             connection.execute(statement)
-        return {"rows": [], "changes": 0, "last": None}
+        return {"rows": []}
     if "many" in request:
         connection.execute("BEGIN")
-        cursor = connection.executemany(request["sql"], [[bound(v) for v in row] for row in request["many"]])
+        connection.executemany(request["sql"], request["many"])
         connection.execute("COMMIT")
-        return {"rows": [], "changes": cursor.rowcount, "last": None}
-    cursor = connection.execute(request["sql"], [bound(v) for v in request.get("values", [])])
-    rows = [[plain(v) for v in row] for row in cursor.fetchall()]
-    return {"rows": rows, "changes": cursor.rowcount, "last": cursor.lastrowid}
+        return {"rows": []}
+    return {"rows": [[plain(v) for v in row] for row in connection.execute(request["sql"])]}
 
 
 for line in sys.stdin:

@@ -34,30 +34,73 @@ const CONTENT: &[&str] = &[
 fn case_30_however_the_application_writes() {
     // (what, statements, from another process)
     let cases = [
-        ("many rows in one INSERT", "INSERT INTO item (tag, n) VALUES ('i1', 1), ('i2', 2), ('i3', 3), ('i4', 4)", false),
+        (
+            "many rows in one INSERT",
+            "INSERT INTO item (tag, n) VALUES ('i1', 1), ('i2', 2), ('i3', 3), ('i4', 4)",
+            false,
+        ),
         (
             "INSERT … SELECT",
             "INSERT INTO item (tag, n) SELECT tag || 'x', n + 10 FROM item; INSERT INTO tag (name) SELECT 't' || n FROM item",
             false,
         ),
         ("association rows", "INSERT INTO item_tag SELECT i.id, t.id FROM item i, tag t WHERE i.n <= 3", false),
-        ("association rows without a key, doubled", "INSERT INTO loose SELECT * FROM item_tag; INSERT INTO loose SELECT * FROM item_tag", false),
-        ("one of two equal rows", "DELETE FROM loose WHERE rowid IN (SELECT min(rowid) FROM loose GROUP BY item_id, tag_id LIMIT 5)", false),
+        (
+            "association rows without a key, doubled",
+            "INSERT INTO loose SELECT * FROM item_tag; INSERT INTO loose SELECT * FROM item_tag",
+            false,
+        ),
+        (
+            "one of two equal rows",
+            "DELETE FROM loose WHERE rowid IN (SELECT min(rowid) FROM loose GROUP BY item_id, tag_id LIMIT 5)",
+            false,
+        ),
         ("an UPDATE of every row", "UPDATE item SET n = n * 2", false),
         ("a DELETE of many", "DELETE FROM item_tag WHERE item_id IN (SELECT id FROM item WHERE n < 5)", false),
-        ("a change of both keys of an association", "UPDATE item_tag SET item_id = (SELECT id FROM item WHERE tag = 'i4') WHERE item_id = (SELECT id FROM item WHERE tag = 'i3')", false),
-        ("another process", "INSERT INTO item (tag, n) VALUES ('p1', 1); INSERT INTO log VALUES ('p', 1), ('p', 1), (NULL, NULL)", true),
-        ("another process deletes", "DELETE FROM log WHERE tag IS NULL; UPDATE log SET n = 2 WHERE rowid = (SELECT min(rowid) FROM log)", true),
-        ("an upsert", "INSERT INTO tag (id, name) SELECT id, 'upserted' FROM tag WHERE name = 't2' ON CONFLICT (id) DO UPDATE SET name = excluded.name", false),
-        ("a primary key that changes", "INSERT INTO item (id, tag, n) VALUES (500, 'moved', 0); UPDATE item SET id = 600 WHERE id = 500", false),
+        (
+            "a change of both keys of an association",
+            "UPDATE item_tag SET item_id = (SELECT id FROM item WHERE tag = 'i4') WHERE item_id = (SELECT id FROM item WHERE tag = 'i3')",
+            false,
+        ),
+        (
+            "another process",
+            "INSERT INTO item (tag, n) VALUES ('p1', 1); INSERT INTO log VALUES ('p', 1), ('p', 1), (NULL, NULL)",
+            true,
+        ),
+        (
+            "another process deletes",
+            "DELETE FROM log WHERE tag IS NULL; UPDATE log SET n = 2 WHERE rowid = (SELECT min(rowid) FROM log)",
+            true,
+        ),
+        (
+            "an upsert",
+            "INSERT INTO tag (id, name) SELECT id, 'upserted' FROM tag WHERE name = 't2' ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+            false,
+        ),
+        (
+            "a primary key that changes",
+            "INSERT INTO item (id, tag, n) VALUES (500, 'moved', 0); UPDATE item SET id = 600 WHERE id = 500",
+            false,
+        ),
         ("a transaction that is rolled back", "BEGIN; DELETE FROM loose; UPDATE item SET n = 0; ROLLBACK", false),
-        ("a savepoint that is rolled back", "BEGIN; INSERT INTO log VALUES ('kept', 1); SAVEPOINT s; DELETE FROM log; ROLLBACK TO s; COMMIT", false),
+        (
+            "a savepoint that is rolled back",
+            "BEGIN; INSERT INTO log VALUES ('kept', 1); SAVEPOINT s; DELETE FROM log; ROLLBACK TO s; COMMIT",
+            false,
+        ),
         ("a VACUUM, which gives rows without a key new rowids", "VACUUM", true),
-        ("after the VACUUM", "DELETE FROM log WHERE rowid = (SELECT max(rowid) FROM log); INSERT INTO log VALUES ('after', 3)", false),
+        (
+            "after the VACUUM",
+            "DELETE FROM log WHERE rowid = (SELECT min(rowid) FROM log); INSERT INTO log VALUES ('after', 3)",
+            false,
+        ),
         ("a table emptied", "DELETE FROM loose", false),
     ];
     let (a, b) = two_begun(LEDGER, |_, b| {
-        b.sql("ledger", "INSERT INTO item (tag, n) VALUES ('b1', 100), ('b2', 200); INSERT INTO tag (name) VALUES ('tb')");
+        b.sql(
+            "ledger",
+            "INSERT INTO item (tag, n) VALUES ('b1', 100), ('b2', 200); INSERT INTO tag (name) VALUES ('tb')",
+        );
         b.sql("ledger", "INSERT INTO item_tag SELECT i.id, t.id FROM item i, tag t; INSERT INTO log VALUES ('b', 1)");
     });
     for (what, script, elsewhere) in cases {

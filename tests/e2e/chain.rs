@@ -8,7 +8,10 @@ fn case_17_what_one_end_of_a_chain_writes_arrives_at_the_other() {
     // alpha - beta - gamma: only beta knows both.
     let (a, b, c) = (Server::new("alpha", SCOUTING), Server::new("beta", SCOUTING), Server::new("gamma", SCOUTING));
     for (server, code) in [(&a, "casj"), (&b, "cafr"), (&c, "mndu")] {
-        server.sql("scouting", &(event("all", 1) + &event(code, 1) + &team(101, 1) + &game("all", 1, 1) + &game(code, 1, 1)));
+        server.sql(
+            "scouting",
+            &(event("all", 1) + &event(code, 1) + &team(101, 1) + &game("all", 1, 1) + &game(code, 1, 1)),
+        );
         server.sql("scouting", &(entry(server.name, code, 1, 101, 1) + &entry(server.name, "all", 1, 101, 1)));
         server.sql("users", &(user("admin", "h") + &user(server.name, "h")));
         server.attach();
@@ -36,7 +39,10 @@ fn case_17_what_one_end_of_a_chain_writes_arrives_at_the_other() {
     all_read(&everyone, "users", "SELECT username FROM user", &["admin", "alpha", "beta", "gamma"]);
 
     // An insert, an edit of a row from the other end, and a delete.
-    a.sql("scouting", &(entry("from-a", "mndu", 1, 101, 1) + &remark("r1", 101, "mndu", 1) + &remark("r2", 101, "all", 1)));
+    a.sql(
+        "scouting",
+        &(entry("from-a", "mndu", 1, 101, 1) + &remark("r1", 101, "mndu", 1) + &remark("r2", 101, "all", 1)),
+    );
     round();
     c.sql("scouting", "UPDATE team_list_entry SET type = 'edited' WHERE reason = 'r1'");
     c.sql("scouting", "DELETE FROM team_list_entry WHERE reason = 'r2'");

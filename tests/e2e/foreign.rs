@@ -22,13 +22,8 @@ pub struct App {
     answers: Receiver<String>,
 }
 
-/// What a statement gave.
-#[derive(Debug)]
-pub struct Answer {
-    pub rows: Vec<Vec<Value>>,
-    /// The id that an INSERT gave out.
-    pub last: Option<i64>,
-}
+/// Rows, or what SQLite said.
+type Answer = Result<Vec<Vec<Value>>, String>;
 
 impl App {
     pub fn start() -> App {
@@ -44,29 +39,28 @@ impl App {
         App { process, pipe, answers }
     }
 
-    fn ask(&self, request: &Value) -> Result<Answer, String> {
+    fn ask(&self, request: &Value) -> Answer {
         writeln!(self.pipe.borrow_mut(), "{request}").expect("the application runs");
         let line = self.answers.recv_timeout(PATIENCE).expect("the application answers");
         let reply: Value = serde_json::from_str(&line).expect("the application answers in JSON");
         if let Some(error) = reply["error"].as_str() {
             return Err(error.to_owned());
         }
-        let rows = serde_json::from_value(reply["rows"].clone()).expect("rows");
-        Ok(Answer { rows, last: reply["last"].as_i64() })
+        Ok(serde_json::from_value(reply["rows"].clone()).expect("rows"))
     }
 
-    /// One statement, with values for its `?`.
-    pub fn run(&self, file: &Path, sql: &str, values: Value) -> Result<Answer, String> {
-        self.ask(&json!({ "file": file, "sql": sql, "values": values }))
+    /// One statement.
+    pub fn run(&self, file: &Path, sql: &str) -> Answer {
+        self.ask(&json!({ "file": file, "sql": sql }))
     }
 
     /// One statement for each of many rows, in one transaction.
-    pub fn many(&self, file: &Path, sql: &str, rows: Value) -> Result<Answer, String> {
+    pub fn many(&self, file: &Path, sql: &str, rows: Value) -> Answer {
         self.ask(&json!({ "file": file, "sql": sql, "many": rows }))
     }
 
     /// Several statements.
-    pub fn script(&self, file: &Path, sql: &str) -> Result<Answer, String> {
+    pub fn script(&self, file: &Path, sql: &str) -> Answer {
         self.ask(&json!({ "file": file, "script": sql }))
     }
 }

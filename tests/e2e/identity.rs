@@ -2,9 +2,7 @@
 
 use serde_json::json;
 
-use crate::scouting::{
-    POWERS, entry, event, game, grant, known_ids, placed, remark, roles, team, user,
-};
+use crate::scouting::{POWERS, entry, event, game, grant, known_ids, placed, remark, roles, team, user};
 use crate::server::{SCOUTING, Server, all_agree, all_read, sync, two, two_begun};
 
 /// One side's own event with a match, a team and twenty entries.
@@ -59,21 +57,29 @@ fn case_04_the_same_name_is_one_user_and_the_same_id_is_not() {
         b.sql("users", &(grant("root", "superadmin") + &grant("tom", "scout") + &grant("mira", "scout")));
         for (server, code, scout) in [(a, "casj", "anna"), (b, "cafr", "tom")] {
             let id = server.number("users", &format!("SELECT id FROM user WHERE username = '{scout}'"));
-            server.sql("scouting", &(event(code, 1) + &team(101, 1) + &game(code, 1, 1) + &entry("s", code, 1, 101, 1)));
+            server
+                .sql("scouting", &(event(code, 1) + &team(101, 1) + &game(code, 1, 1) + &entry("s", code, 1, 101, 1)));
             server.sql("scouting", &format!("UPDATE scouting_data SET scout_id = {id}, scout_name = '{scout}'"));
         }
     });
     let both = [&a, &b];
-    all_read(&both, "users", "SELECT username, password_hash FROM user", &[
-        "admin | h", "anna | h-anna", "mira | h", "root | h-root", "tom | h-tom",
-    ]);
-    all_read(&both, "users", POWERS, &[
-        "admin | admin", "anna | scout", "mira | scout", "root | superadmin", "tom | scout",
-    ]);
+    all_read(
+        &both,
+        "users",
+        "SELECT username, password_hash FROM user",
+        &["admin | h", "anna | h-anna", "mira | h", "root | h-root", "tom | h-tom"],
+    );
+    all_read(
+        &both,
+        "users",
+        POWERS,
+        &["admin | admin", "anna | scout", "mira | scout", "root | superadmin", "tom | scout"],
+    );
     for server in both {
         for scout in ["anna", "tom"] {
             let person = server.number("users", &format!("SELECT id FROM user WHERE username = '{scout}'"));
-            let named = server.number("scouting", &format!("SELECT scout_id FROM scouting_data WHERE scout_name = '{scout}'"));
+            let named =
+                server.number("scouting", &format!("SELECT scout_id FROM scouting_data WHERE scout_name = '{scout}'"));
             assert_eq!(named, person, "{}: the entry of {scout}", server.name);
         }
     }
@@ -187,7 +193,10 @@ fn case_25_what_replace_evicts_is_gone_at_the_peer_too() {
     // Ids that differ from the start, and a row that stays what it is.
     b.sql("users", &roles(&["scout"]));
     b.sql("users", "INSERT INTO user (username, email) VALUES ('zero', 'zero@x'); DELETE FROM user");
-    a.sql("users", "INSERT INTO user (username, email) VALUES ('one', 'one@x'), ('two', 'two@x'), ('three', 'three@x')");
+    a.sql(
+        "users",
+        "INSERT INTO user (username, email) VALUES ('one', 'one@x'), ('two', 'two@x'), ('three', 'three@x')",
+    );
     sync(&b, &a);
     for case in cases {
         let before = b.rows("users", "SELECT id FROM user WHERE username = 'two'");

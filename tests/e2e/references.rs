@@ -1,7 +1,7 @@
 //! Children find their parents: loss cases 20, 27.
 
 use crate::scouting::{entry, event, game, placed, team, user};
-use crate::server::{SCOUTING, Schema, Server, all_read, sync, two, two_begun};
+use crate::server::{SCOUTING, Schema, Server, all_read, sync, two_begun};
 
 /// References against the order of names, to the own table, and in a circle.
 const TREE: Schema<'static> = Schema {
@@ -119,8 +119,11 @@ fn case_20_children_arrive_with_their_parents_whatever_the_order() {
         assert_eq!(families(&[&a, &b]), children, "{}", case.what);
     }
     // All of it back: children and parents deleted together.
-    a.sql("tree", "UPDATE crew SET lead_id = NULL, lead_tag = NULL; DELETE FROM member; DELETE FROM crew;
-                   DELETE FROM area; DELETE FROM zone");
+    a.sql(
+        "tree",
+        "UPDATE crew SET lead_id = NULL, lead_tag = NULL; DELETE FROM member; DELETE FROM crew;
+                   DELETE FROM area; DELETE FROM zone",
+    );
     sync(&b, &a);
     for table in ["member", "crew", "area", "zone"] {
         all_read(&[&a, &b], "tree", &format!("SELECT count(*) FROM {table}"), &["0"]);
@@ -130,9 +133,12 @@ fn case_20_children_arrive_with_their_parents_whatever_the_order() {
 #[test]
 fn case_20_what_the_application_itself_left_dangling_is_left_alone() {
     let (a, b) = two_begun(TREE, |a, _| {
-        a.sql("tree", "PRAGMA foreign_keys = OFF; INSERT INTO area (tag, zone_id, zone_tag) VALUES ('orphan', 4711, 'lost');
+        a.sql(
+            "tree",
+            "PRAGMA foreign_keys = OFF; INSERT INTO area (tag, zone_id, zone_tag) VALUES ('orphan', 4711, 'lost');
                        PRAGMA foreign_keys = ON; INSERT INTO zone (tag) VALUES ('Z1');
-                       INSERT INTO area (tag, zone_id, zone_tag) SELECT 'child', id, tag FROM zone");
+                       INSERT INTO area (tag, zone_id, zone_tag) SELECT 'child', id, tag FROM zone",
+        );
     });
     let rows = "SELECT a.tag, z.tag FROM area a LEFT JOIN zone z ON z.id = a.zone_id";
     all_read(&[&a, &b], "tree", rows, &["child | Z1", "orphan | null"]);
@@ -168,14 +174,21 @@ fn work(server: &Server, code: &str, letter: &str, people: &[&str]) {
         let id = server.number("users", &format!("SELECT id FROM user WHERE username = '{person}'"));
         let tag = format!("{letter}{n}");
         server.sql("scouting", &entry(&tag, code, 1, 101, 1));
-        server.sql("scouting", &format!(
-            "UPDATE scouting_data SET scout_id = {id}, scout_name = '{person}' WHERE data_json LIKE '{tag} < %';
+        server.sql(
+            "scouting",
+            &format!(
+                "UPDATE scouting_data SET scout_id = {id}, scout_name = '{person}' WHERE data_json LIKE '{tag} < %';
              INSERT INTO strategy_share (match_id, token, created_by)
                SELECT id, '{tag} {person}', {id} FROM match WHERE red_alliance = '{code}-1-1';
              INSERT INTO scouting_team_settings (scouting_team_number, account_creation_locked, locked_by_user_id)
                SELECT coalesce(max(scouting_team_number), 0) + {}, 1, {id} FROM scouting_team_settings",
-            if letter < "c" { u32::from(letter.as_bytes()[0]) * 10 } else { u32::from(letter.as_bytes()[0]) * 1000 },
-        ));
+                if letter < "c" {
+                    u32::from(letter.as_bytes()[0]) * 10
+                } else {
+                    u32::from(letter.as_bytes()[0]) * 1000
+                },
+            ),
+        );
     }
 }
 

@@ -47,8 +47,11 @@ fn case_10_rows_of_a_table_that_the_peer_lacks_are_held_and_applied_when_it_is_t
     let (a, b) = differing(&format!("{OLDER}{EXTRA}"), OLDER);
     b.sql("shop", "INSERT INTO item (tag) VALUES ('b1'), ('b2')");
     a.sql("shop", "INSERT INTO item (tag) VALUES ('a1')");
-    a.sql("shop", "INSERT INTO extra (tag, item_id, item_tag) SELECT 'x' || n.v, i.id, i.tag
-                   FROM item i, (SELECT 1 v UNION SELECT 2) n");
+    a.sql(
+        "shop",
+        "INSERT INTO extra (tag, item_id, item_tag) SELECT 'x' || n.v, i.id, i.tag
+                   FROM item i, (SELECT 1 v UNION SELECT 2) n",
+    );
     a.attach();
     b.attach();
     let run = pair(&b, &a);
@@ -76,8 +79,10 @@ const KINDS: &str = "
 
 fn fill_kinds(server: &Server, letter: &str, base: u32) {
     let (one, two) = (base + 1, base + 2);
-    server.sql("kinds", &format!(
-        "INSERT INTO \"plain\" (tag) VALUES ('{letter}1'), ('{letter}2');
+    server.sql(
+        "kinds",
+        &format!(
+            "INSERT INTO \"plain\" (tag) VALUES ('{letter}1'), ('{letter}2');
          INSERT INTO texts VALUES ('{letter}k1', '{letter}1'), ('{letter}k2', '{letter}2');
          INSERT INTO pairs VALUES ({one}, 1, '{letter}1'), ({two}, 1, '{letter}2');
          INSERT INTO compact VALUES ('{letter}k', 1, '{letter}1'), ('{letter}k', 2, '{letter}2');
@@ -85,7 +90,8 @@ fn fill_kinds(server: &Server, letter: &str, base: u32) {
          INSERT INTO uniq (code, tag) VALUES ('{letter}u1', '{letter}1'), ('{letter}u2', '{letter}2');
          INSERT INTO \"odd \"\" name; select\" (\"a b\", \"größe\") VALUES ('{letter}1', 'ß'), ('{letter}2', 'é');
          INSERT INTO computed (n, tag) VALUES ({one}, '{letter}1'), ({two}, '{letter}2');"
-    ));
+        ),
+    );
 }
 
 #[test]
@@ -96,27 +102,37 @@ fn case_09_every_table_is_compared_and_nothing_else_is_counted() {
         fill_kinds(b, "b", 20);
     });
     fill_kinds(&a, "c", 30);
-    a.sql("kinds", "UPDATE texts SET tag = 'edited' WHERE code = 'bk1'; DELETE FROM bare WHERE rowid = (
-        SELECT min(rowid) FROM bare WHERE tag = 'a'); UPDATE compact SET n = 9 WHERE code = 'bk' AND n = 2");
+    a.sql(
+        "kinds",
+        "UPDATE texts SET tag = 'edited' WHERE code = 'bk1'; DELETE FROM bare WHERE rowid = (
+        SELECT min(rowid) FROM bare WHERE tag = 'a'); UPDATE compact SET n = 9 WHERE code = 'bk' AND n = 2",
+    );
     sync(&b, &a);
 
     let verified = b.well(&["verify", "alpha"]);
     let tables = verified["tables"].as_array().expect("tables");
-    let names = a.lines("kinds", "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'");
+    let names =
+        a.lines("kinds", "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'");
     assert_eq!(names.len(), 8);
     assert_eq!(tables.len(), 8, "{verified}");
     for name in names {
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
         let rows = a.number("kinds", &format!("SELECT count(*) FROM {quoted}"));
         assert_eq!(rows, b.number("kinds", &format!("SELECT count(*) FROM {quoted}")), "{name}");
-        let listed = tables.iter().find(|t| t["name"].as_str().is_some_and(|n| n == name || n == format!("kinds.{name}")));
+        let listed =
+            tables.iter().find(|t| t["name"].as_str().is_some_and(|n| n == name || n == format!("kinds.{name}")));
         let listed = listed.unwrap_or_else(|| panic!("{name} was not compared: {verified}"));
         assert_eq!((&listed["equal"], &listed["rows"]), (&json!(true), &json!(rows)), "{name}");
     }
     // By content, ids aside where the application gave them out.
     for sql in [
-        "SELECT tag FROM \"plain\"", "SELECT * FROM texts", "SELECT * FROM pairs", "SELECT * FROM compact",
-        "SELECT * FROM bare", "SELECT code, tag FROM uniq", "SELECT \"a b\", \"größe\" FROM \"odd \"\" name; select\"",
+        "SELECT tag FROM \"plain\"",
+        "SELECT * FROM texts",
+        "SELECT * FROM pairs",
+        "SELECT * FROM compact",
+        "SELECT * FROM bare",
+        "SELECT code, tag FROM uniq",
+        "SELECT \"a b\", \"größe\" FROM \"odd \"\" name; select\"",
         "SELECT n, tag, twice FROM computed",
     ] {
         assert_eq!(a.lines("kinds", sql), b.lines("kinds", sql), "{sql}");
@@ -155,8 +171,11 @@ fn case_13_what_belongs_to_one_server_stays_there() {
     sync(&b, &a);
     for (server, name, config) in [(&a, "server-a", "server-a changed"), (&b, "server-b", "server-b")] {
         for (column, table) in [
-            ("name", "sync_servers"), ("sync_type", "sync_logs"), ("user_agent", "login_attempts"),
-            ("created_by_server", "database_changes"), ("file_path", "file_checksums"),
+            ("name", "sync_servers"),
+            ("sync_type", "sync_logs"),
+            ("user_agent", "login_attempts"),
+            ("created_by_server", "database_changes"),
+            ("file_path", "file_checksums"),
         ] {
             all_read(&[server], "scouting", &format!("SELECT {column} FROM {table}"), &[name]);
         }
@@ -165,7 +184,8 @@ fn case_13_what_belongs_to_one_server_stays_there() {
     // What was to be shared was, and our own tables are nobody's to share.
     all_read(&[&a, &b], "scouting", "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM team)", &["2"]);
     let verified = b.well(&["verify", "alpha"]);
-    let compared: Vec<&str> = verified["tables"].as_array().expect("tables").iter().filter_map(|t| t["name"].as_str()).collect();
+    let compared: Vec<&str> =
+        verified["tables"].as_array().expect("tables").iter().filter_map(|t| t["name"].as_str()).collect();
     let own = ["sync_config", "sync_servers", "sync_logs", "login_attempts", "database_changes", "file_checksums"];
     for name in compared {
         assert!(!name.contains("_lockstep") && !own.iter().any(|table| name.ends_with(table)), "{name} was compared");

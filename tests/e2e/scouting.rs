@@ -74,7 +74,8 @@ const ENTRIES: &str = "SELECT d.data_json, m.red_alliance, t.team_name FROM scou
     LEFT JOIN match m ON m.id = d.match_id LEFT JOIN team t ON t.id = d.team_id";
 
 /// Matches with the event that they are attached to.
-const GAMES: &str = "SELECT m.red_alliance, e.code, e.scouting_team_number FROM match m LEFT JOIN event e ON e.id = m.event_id";
+const GAMES: &str =
+    "SELECT m.red_alliance, e.code, e.scouting_team_number FROM match m LEFT JOIN event e ON e.id = m.event_id";
 
 /// Every server has so many entries, the same ones, each at the match and the team that it names.
 pub fn placed(servers: &[&Server], count: usize) {

@@ -97,13 +97,6 @@ impl Server {
         done.unwrap_or_else(|error| panic!("{}: {error}\n{script}", self.name));
     }
 
-    /// One INSERT of the application. Returns the id that it gave out.
-    pub fn insert(&self, database: &str, sql: &str, values: Value) -> i64 {
-        let done = self.app.run(&self.file(database), sql, values);
-        let answer = done.unwrap_or_else(|error| panic!("{}: {error}\n{sql}", self.name));
-        answer.last.expect("an INSERT gives an id")
-    }
-
     /// One statement for many rows, in one transaction.
     pub fn many(&self, database: &str, sql: &str, rows: Value) {
         let done = self.app.many(&self.file(database), sql, rows);
@@ -112,18 +105,15 @@ impl Server {
 
     /// What the application reads.
     pub fn rows(&self, database: &str, sql: &str) -> Vec<Vec<Value>> {
-        let done = self.app.run(&self.file(database), sql, json!([]));
-        done.unwrap_or_else(|error| panic!("{}: {error}\n{sql}", self.name)).rows
+        let done = self.app.run(&self.file(database), sql);
+        done.unwrap_or_else(|error| panic!("{}: {error}\n{sql}", self.name))
     }
 
     /// The rows as lines of text, sorted: columns joined by ` | `. Ids are left to the caller not to select.
     pub fn lines(&self, database: &str, sql: &str) -> Vec<String> {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let mut lines: Vec<String> = self
-            .rows(database, sql)
-            .iter()
-            .map(|row| row.iter().map(text).collect::<Vec<_>>().join(" | "))
-            .collect();
+        let mut lines: Vec<String> =
+            self.rows(database, sql).iter().map(|row| row.iter().map(text).collect::<Vec<_>>().join(" | ")).collect();
         lines.sort();
         lines
     }

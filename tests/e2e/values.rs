@@ -16,11 +16,42 @@ const SHELF: Schema<'static> = Schema {
 
 /// Values that text formats, floats and careless conversions lose.
 const VALUES: &[&str] = &[
-    "NULL", "''", "x''", "x'00'", "x'00ff10'", "zeroblob(1000)", "randomblob(70000)", "0", "-1",
-    "9007199254740993", "9223372036854775807", "-9223372036854775808", "0.1", "1.0", "-2.5e-310", "5e-324",
-    "1.7976931348623157e308", "9e999", "-9e999", "123456789012345678", "'1'", "'1.0'", "'0x10'", "'nan'", "'a' || char(0) || 'b'",
-    "char(0)", "CAST(x'ff41' AS TEXT)", "CAST(x'c3' AS TEXT)", "'größe 🤖 e' || char(769)", "char(65533)", "'line' || char(10) || char(13)",
-    "'{\"json\": [1, 2.0]}'", "'\"quoted\" ''twice'' \\'", "'2025-01-01 00:00:00.000000'", "'infinity'", "hex(randomblob(40000))",
+    "NULL",
+    "''",
+    "x''",
+    "x'00'",
+    "x'00ff10'",
+    "zeroblob(1000)",
+    "randomblob(70000)",
+    "0",
+    "-1",
+    "9007199254740993",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "0.1",
+    "1.0",
+    "-2.5e-310",
+    "5e-324",
+    "1.7976931348623157e308",
+    "9e999",
+    "-9e999",
+    "123456789012345678",
+    "'1'",
+    "'1.0'",
+    "'0x10'",
+    "'nan'",
+    "'a' || char(0) || 'b'",
+    "char(0)",
+    "CAST(x'ff41' AS TEXT)",
+    "CAST(x'c3' AS TEXT)",
+    "'größe 🤖 e' || char(769)",
+    "char(65533)",
+    "'line' || char(10) || char(13)",
+    "'{\"json\": [1, 2.0]}'",
+    "'\"quoted\" ''twice'' \\'",
+    "'2025-01-01 00:00:00.000000'",
+    "'infinity'",
+    "hex(randomblob(40000))",
 ];
 
 /// The row with every column's storage class and bytes.
@@ -80,7 +111,8 @@ fn case_18_any_number_of_rows_is_sent_in_one_sync() {
 fn case_19_a_change_is_whole() {
     // More columns than a 64-bit mask has, and text that differs in each.
     let columns: Vec<String> = (0..80).map(|n| format!("c{n}")).collect();
-    let script = format!("CREATE TABLE wide (id INTEGER NOT NULL, {} TEXT, PRIMARY KEY (id));", columns.join(" TEXT, "));
+    let script =
+        format!("CREATE TABLE wide (id INTEGER NOT NULL, {} TEXT, PRIMARY KEY (id));", columns.join(" TEXT, "));
     let (a, b) = two(Schema { databases: &[("wide", &script)], config: "" });
     let row = |tag: &str| -> Value { (0..80).map(|n| json!(format!("{tag}.{n}"))).collect() };
     let sql = format!("INSERT INTO wide ({}) VALUES ({})", columns.join(", "), vec!["?"; 80].join(", "));
