@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod change;
 mod class;
 pub mod config;
+pub mod conflict;
 pub mod database;
 mod digest;
 mod error;

@@ -7,7 +7,9 @@ use crate::state::{AttachedDatabase, Peer};
 use crate::{Error, Result};
 use jiff::Timestamp;
 use lockstep_engine::change::ConflictKind;
+use lockstep_engine::conflict::{Columns, Sides};
 use lockstep_engine::id::ReplicaId;
+use lockstep_engine::value::Value;
 use lockstep_wire::session::leave_out;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -217,7 +219,14 @@ impl Node {
     pub fn conflict(&self, id: &str) -> Result<ShownConflict> {
         let mut found = self.conflicts(true)?.into_iter().filter(|c| c.id.starts_with(id));
         let (Some(conflict), None) = (found.next(), found.next()) else { return Err(unknown_conflict(id)) };
-        Ok(ShownConflict { conflict, base: BTreeMap::new(), winner: BTreeMap::new(), loser: BTreeMap::new() })
+        let database = self.state().database(&conflict.database)?;
+        let sides = self.with_database(&database, |db| db.conflict(&conflict.id))?.unwrap_or_default();
+        let side = |columns: Columns| {
+            let json = |v: Option<Value>| v.map_or(serde_json::Value::Null, |v| readable(&v));
+            columns.into_iter().map(|(column, value)| (column, json(value))).collect()
+        };
+        let Sides { base, winner, loser } = sides;
+        Ok(ShownConflict { conflict, base: side(base), winner: side(winner), loser: side(loser) })
     }
 
     /// What is held, and why.
@@ -301,6 +310,22 @@ fn entry(database: &str, row: &PendingRow) -> PendingEntry {
     }
 }
 
+/// A value as JSON shows it. What JSON can't carry is an object that says what it is.
+fn readable(value: &Value) -> serde_json::Value {
+    use serde_json::json;
+    let hex = |bytes: &[u8]| bytes.iter().take(1024).map(|b| format!("{b:02x}")).collect::<String>();
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Integer(i) => json!(i),
+        Value::Real(f) => serde_json::Number::from_f64(*f).map_or_else(|| json!({ "real": f.to_string() }), Into::into),
+        Value::Text(t) => match std::str::from_utf8(t) {
+            Ok(text) => json!(text),
+            Err(_) => json!({ "text_hex": hex(t), "bytes": t.len() }),
+        },
+        Value::Blob(b) => json!({ "blob_hex": hex(b), "bytes": b.len() }),
+    }
+}
+
 /// Does what is held for that reason wait for a decision, and not for something to come?
 fn decided_by_a_person(reason: ConflictKind) -> bool {
     match reason {
@@ -323,4 +348,25 @@ fn decided_by_a_person(reason: ConflictKind) -> bool {
 /// An unknown conflict.
 fn unknown_conflict(id: &str) -> Error {
     crate::state::Error::Unknown { what: "conflict", name: id.to_owned() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_json_can_t_carry_says_what_it_is() {
+        for (value, expected) in [
+            (Value::Null, json!(null)),
+            (Value::Integer(i64::MIN), json!(i64::MIN)),
+            (Value::Real(1.0), json!(1.0)),
+            (Value::Real(f64::INFINITY), json!({ "real": "inf" })),
+            (Value::text("é"), json!("é")),
+            (Value::Text(b"a\xff".as_slice().into()), json!({ "text_hex": "61ff", "bytes": 2 })),
+            (Value::Blob([0, 255].as_slice().into()), json!({ "blob_hex": "00ff", "bytes": 2 })),
+        ] {
+            assert_eq!(readable(&value), expected);
+        }
+    }
 }

@@ -8,14 +8,15 @@ use crate::node::Node;
 use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
 use crate::state::{Peer, RunResult, Tally, Trigger};
-use crate::status::Problem;
+use crate::status::{Direction, Problem, Share};
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Millis;
 use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, Refusal};
 use lockstep_wire::parts::{Cut, PartRequest, is_part, read_part};
 use lockstep_wire::session::{
-    Bytes, Effect, Event, Identity, Options, Outcome, Progress, Reply, Report, Request, Session, TableOutcome, perform,
+    Bytes, Effect, Event, Identity, Options, Outcome, Progress, Reply, Report, Request, Session, TableOutcome, Way,
+    Ways, perform,
 };
 use lockstep_wire::{Hex, Limits, decode_batch, encode_batch, parts};
 use serde::Serialize;
@@ -125,7 +126,11 @@ impl Node {
         let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
         let link = kept.insert(Link::new(self.identity(), peer.node, address)?.telling(self.told_address(address)?));
         let (node, id) = (self.clone(), peer.node);
-        let names = blocking(move || Ok(Shelf::of(node, id)?.names())).await?;
+        let (names, ways) = blocking(move || {
+            let ways = ways(&node.state().shares(id)?);
+            Ok((Shelf::of(node, id)?.names(), ways))
+        })
+        .await?;
         if names.is_empty() {
             return Err(crate::pair::PairError::NothingShared.into());
         }
@@ -139,10 +144,28 @@ impl Node {
             told: Vec::new(),
             failure: None,
         };
-        let report = leader.run(Session::new(me.clone(), Options::new(names)), watcher).await?;
+        let report = leader.run(Session::new(me.clone(), Options { ways, ..Options::new(names) }), watcher).await?;
         leader.farewell(me).await;
         Ok(report)
     }
+}
+
+/// Which way tables go, as far as it is not both. What goes no way is in no summary.
+fn ways(shares: &[Share]) -> Ways {
+    let mut ways = Ways::default();
+    for share in shares {
+        let (database, table) = match share.what.split_once('.') {
+            Some((database, table)) => (database, Some(table)),
+            None => (share.what.as_str(), None),
+        };
+        let way = match share.direction {
+            Direction::Both | Direction::None => Way::Both,
+            Direction::Send => Way::Send,
+            Direction::Receive => Way::Receive,
+        };
+        ways.set(database, table, way);
+    }
+    ways
 }
 
 /// What surrounds the machine.
@@ -431,7 +454,8 @@ fn entry(
         entry.sent += database.sent;
         entry.received += database.received;
         entry.applied += database.applied.inserts + database.applied.updates + database.applied.deletes;
-        entry.conflicts += database.applied.conflicts + database.applied_there.conflicts;
+        // Both sides count a conflict that both find; one that only one finds travels to the other.
+        entry.conflicts += database.applied.conflicts.max(database.applied_there.conflicts);
         entry.id_moves += database.applied.id_moves + database.applied_there.id_moves;
         entry.held += database.held;
         entry.held_there += database.held_there;
