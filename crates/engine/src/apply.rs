@@ -246,6 +246,8 @@ impl Txn<'_> {
         self.touch_all_waiting()?;
         if self.s.last {
             self.match_identities()?;
+        } else {
+            self.touch_clusters()?;
         }
         self.class_losers()?;
         self.plan_rows()

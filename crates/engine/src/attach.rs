@@ -7,6 +7,7 @@ use crate::config::DatabaseConfig;
 use crate::database::{Database, Entropy, remember_schema};
 use crate::error::Error;
 use crate::id::{Millis, Stamp};
+use crate::key::LocalKey;
 use crate::report::AttachReport;
 use crate::sibling::Sibling;
 use crate::store::{self, State};
@@ -194,9 +195,9 @@ pub struct Page {
     pub next: Option<Vec<Value>>,
 }
 
-pub fn page(c: &Connection, table: &Table, after: Option<&[Value]>, most: usize) -> Result<Page, Error> {
-    let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
-    let modified = match table.config.modified.as_deref().or_else(|| table.column("updated_at").map(|_| "updated_at")) {
+/// When a row was last changed, in ms, as far as a column says so.
+fn modified_sql(table: &Table) -> String {
+    match table.config.modified.as_deref().or_else(|| table.column("updated_at").map(|_| "updated_at")) {
         Some(m) => {
             let m = quote(m);
             format!(
@@ -205,7 +206,22 @@ pub fn page(c: &Connection, table: &Table, after: Option<&[Value]>, most: usize)
             )
         }
         None => "NULL".to_owned(),
-    };
+    }
+}
+
+/// When the row under this key was last changed, if a column says so.
+pub fn modified_at(c: &Connection, table: &Table, key: &LocalKey) -> Result<Option<Stamp>, Error> {
+    let Some(values) = key.values() else { return Ok(None) };
+    let locate = crate::transaction::locate(table, 0);
+    let sql = format!("SELECT {} FROM main.{} WHERE {locate}", modified_sql(table), quote(&table.name));
+    let ms: Option<i64> =
+        c.prepare_cached(&sql)?.query_row(params_from_iter(values), |r| r.get(0)).optional()?.flatten();
+    Ok(ms.map(|ms| Stamp::at(Millis(ms))))
+}
+
+pub fn page(c: &Connection, table: &Table, after: Option<&[Value]>, most: usize) -> Result<Page, Error> {
+    let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
+    let modified = modified_sql(table);
     let by: Vec<String> = if table.without_rowid {
         match &table.key {
             catalog::Key::Id { column, .. } => vec![quote(&table.columns[*column].name)],

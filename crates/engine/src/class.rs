@@ -64,6 +64,27 @@ impl Txn<'_> {
         Ok(self.edges.get_mut(&(t, b)).expect("inserted above"))
     }
 
+    /// What else is planned anew with what is touched: the rest of its cluster, since a death or an edge there may move
+    /// any of it to another class; and what refers to a birth whose class is another one now.
+    pub fn touch_clusters(&mut self) -> Result<(), Error> {
+        self.classes.clear();
+        let mut todo: Vec<(u32, LocalDot)> = self.touched.iter().copied().collect();
+        let mut done = BTreeSet::new();
+        while let Some((t, b)) = todo.pop() {
+            let Some(i) = self.find(t, b)? else { continue };
+            if !self.births[i].rec.linked || !done.insert((t, b)) {
+                continue;
+            }
+            let mut more: Vec<(u32, LocalDot)> = self.cluster(t, b)?.0.into_iter().map(|m| (t, m)).collect();
+            if self.class(t, b)?.leader != self.births[i].leader_before() {
+                more.extend(self.children(t, b)?.into_iter().map(|(ct, c, _)| (ct, c)));
+            }
+            todo.extend(more.iter().copied());
+            self.touched.extend(more);
+        }
+        Ok(())
+    }
+
     /// Puts the smaller birth first, as all nodes do.
     pub fn pair(&self, a: LocalDot, b: LocalDot) -> (LocalDot, LocalDot) {
         if self.id_of(a) <= self.id_of(b) { (a, b) } else { (b, a) }

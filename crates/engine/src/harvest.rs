@@ -3,13 +3,16 @@
 //! Always true here: each log row is a write with its own dot; stamps follow the wall times of the log and never run
 //! back; the log is read by key, and values are those that the row has now. Nothing here undoes what the application
 //! wrote. Not here: how the log is kept (`capture`).
+use crate::attach::modified_at;
 use crate::capture::{self, LogRow, Op};
 use crate::catalog::Table;
+use crate::class::Class;
 use crate::config::MergeUnit;
 use crate::error::Error;
 use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, Dangling, Entry, Existence, Field, LocalDot, Record, Register, Write};
+use crate::sibling::key_by_target;
 use crate::store::{SUPERSEDED, TOTAL};
 use crate::transaction::{Archived, Standing, Txn};
 use crate::value::Value;
@@ -26,7 +29,7 @@ struct Slice {
     /// Births written here, whose cells have to be read from their rows.
     written: BTreeSet<usize>,
     /// Births deleted here, for what they left dangling.
-    graves: Vec<(usize, LocalDot)>,
+    graves: Vec<(usize, LocalDot, Rc<Class>)>,
     /// Suspects of a REPLACE, by table and key: (birth, old row, time, the key of the insert that followed).
     suspects: BTreeMap<(u32, LocalKey), Suspect>,
     /// New rows, for references that named nothing until now.
@@ -377,7 +380,12 @@ impl Txn<'_> {
         let (dot, stamp) = self.new_dot(t, at);
         let context = self.s.context_now(self.c, t)?;
         for &m in &self.living_or_all(&members) {
-            let unseen = self.unseen(m, Register::Existence)?;
+            let mut unseen = self.unseen(m, Register::Existence)?;
+            if self.births[m].rec.held {
+                for col in self.births[m].rec.columns() {
+                    unseen.extend(self.unseen(m, Register::Column(col))?);
+                }
+            }
             let write = Write { dot, stamp, rank: None, context, unseen };
             let mut inherited: Vec<Dangling> = Vec::new();
             let out: Vec<Write> = self.births[m]
@@ -408,7 +416,7 @@ impl Txn<'_> {
                 fields: Vec::new(),
             });
             self.s.t_mut(t).accounts[TOTAL] += 1;
-            slice.graves.push((m, dot));
+            slice.graves.push((m, dot, class.clone()));
         }
         for &m in &members {
             for e in &mut self.births[m].rec.entries {
@@ -447,7 +455,7 @@ impl Txn<'_> {
         let (dot, stamp) = self.new_dot(t, at);
         let context = self.s.context_now(self.c, t)?;
         for m in members {
-            let mut unseen = Vec::new();
+            let mut unseen = if self.births[m].rec.held { self.unseen(m, Register::Existence)? } else { Vec::new() };
             for (col, _) in cols {
                 unseen.extend(self.unseen(m, Register::Column(*col))?);
             }
@@ -616,9 +624,9 @@ impl Txn<'_> {
             self.births[i].standing = Standing::Shown;
         }
         let graves = std::mem::take(&mut slice.graves);
-        let buried: Vec<u32> = graves.iter().map(|&(i, _)| self.births[i].t).collect();
-        for (i, dot) in graves {
-            let dangling = self.dangling(i)?;
+        let buried: Vec<u32> = graves.iter().map(|(_, _, class)| class.t).collect();
+        for (i, dot, class) in graves {
+            let dangling = self.dangling(&class)?;
             for e in &mut self.births[i].rec.entries {
                 if e.write.dot == dot
                     && let Some(Existence::Deleted(list)) = &mut e.existence
@@ -628,6 +636,10 @@ impl Txn<'_> {
                     list.dedup();
                 }
             }
+            self.judge_own(i)?;
+        }
+        for i in slice.written.clone() {
+            self.judge_own(i)?;
         }
         for (t, key) in std::mem::take(&mut slice.born) {
             self.adopt(slice, t, &key)?;
@@ -671,18 +683,19 @@ impl Txn<'_> {
     }
 
     /// References of living rows here that go on naming a row that was deleted.
-    fn dangling(&mut self, i: usize) -> Result<Vec<Dangling>, Error> {
-        let (t, b) = (self.births[i].t, self.births[i].b);
+    fn dangling(&mut self, class: &Class) -> Result<Vec<Dangling>, Error> {
         let mut out = Vec::new();
-        for (ct, c, col) in self.children(t, b)? {
-            let Some(k) = self.find(ct, c)? else { continue };
-            if self.births[k].standing != Standing::Shown {
-                continue;
-            }
-            self.read(k)?;
-            for e in &self.births[k].rec.entries {
-                if e.field(col).is_some_and(|f| f.shown && f.cell == Cell::Row(b)) {
-                    out.push(Dangling { table: ct, col, dot: e.write.dot });
+        for &b in &class.members {
+            for (ct, c, col) in self.children(class.t, b)? {
+                let Some(k) = self.find(ct, c)? else { continue };
+                if self.births[k].standing != Standing::Shown {
+                    continue;
+                }
+                self.read(k)?;
+                for e in &self.births[k].rec.entries {
+                    if e.field(col).is_some_and(|f| f.shown && f.cell == Cell::Row(b)) {
+                        out.push(Dangling { table: ct, col, dot: e.write.dot });
+                    }
                 }
             }
         }
@@ -742,19 +755,60 @@ impl Txn<'_> {
 
     // ---- rows that were there before
 
-    /// Enters one existing row as an entity.
+    /// Enters one existing row as an entity, and before its references are named the rows that they name: they may come
+    /// later in the same table, or in one of a cycle.
     pub fn enter_row(&mut self, t: u32, table: &Table, row: Vec<Value>, modified: Option<Stamp>) -> Result<(), Error> {
+        let rank = self.s.t(t).rank;
+        let mut todo: Vec<usize> = self.enter_birth(t, table, row, modified)?.into_iter().collect();
+        while let Some(i) = todo.pop() {
+            let t = self.births[i].t;
+            let named: Vec<(Col, Value)> = self.births[i]
+                .rec
+                .entries
+                .iter()
+                .flat_map(|e| &e.fields)
+                .filter(|f| self.s.t(t).refs.get(&f.col).is_some_and(|(pt, _)| self.s.t(*pt).rank >= rank))
+                .filter_map(|f| if let Cell::Value(v) = &f.cell { Some((f.col, v.clone())) } else { None })
+                .collect();
+            for (col, v) in named {
+                todo.extend(self.enter_named(t, col, &v)?);
+            }
+            self.name_rows(i)?;
+            self.index_identity(i)?;
+        }
+        Ok(())
+    }
+
+    /// The row that a reference names, if it is there and not entered yet.
+    fn enter_named(&mut self, t: u32, col: Col, v: &Value) -> Result<Option<usize>, Error> {
+        let Some((pt, r)) = self.reference(t, col).filter(|_| !v.is_null()) else { return Ok(None) };
+        let Some(parent) = self.s.t(pt).table.clone().filter(|_| self.s.t(pt).database.is_none()) else {
+            return Ok(None);
+        };
+        let Some(key) = key_by_target(self.c, "main", &parent, &r.target_column, v)? else { return Ok(None) };
+        let Some(row) = self.row(pt, &key)? else { return Ok(None) };
+        let modified = modified_at(self.c, &parent, &key)?;
+        self.enter_birth(pt, &parent, row, modified)
+    }
+
+    /// The birth of an existing row, its references not named yet. None: it was entered before.
+    fn enter_birth(
+        &mut self,
+        t: u32,
+        table: &Table,
+        row: Vec<Value>,
+        modified: Option<Stamp>,
+    ) -> Result<Option<usize>, Error> {
         let key = LocalKey::of_row(table, &row);
         if !key.is_content() && self.by_key(t, &key)?.is_some() {
-            return Ok(());
+            return Ok(None);
         }
         let (dot, stamp) = self.new_dot(t, self.now);
         let context = self.s.context_now(self.c, t)?;
         let mut fields: Vec<Field> = Vec::with_capacity(row.len());
         for (p, v) in row.iter().enumerate() {
             if let Some(col) = self.s.t(t).col_at[p] {
-                let cell = self.cell_of(t, col, v.clone())?;
-                fields.push(Field { col, cell, shown: true });
+                fields.push(Field { col, cell: Cell::Value(v.clone()), shown: true });
             }
         }
         fields.sort_by_key(|f| f.col);
@@ -779,7 +833,7 @@ impl Txn<'_> {
             self.rows_now.insert((t, dot), row);
         }
         self.set_local_key(i, Some(key));
-        self.index_identity(i)
+        Ok(Some(i))
     }
 }
 

@@ -233,6 +233,7 @@ impl Txn<'_> {
     }
 
     fn match_once(&mut self) -> Result<bool, Error> {
+        self.touch_clusters()?;
         let mut by_table: BTreeMap<(usize, u32), BTreeSet<LocalDot>> = BTreeMap::new();
         for (t, b) in self.touched.clone() {
             if self.s.t(t).table.is_some() {

@@ -250,18 +250,22 @@ impl Txn<'_> {
             }
         }
         if show.dead {
-            for &m in members {
-                for e in self.births[m].rec.entries.iter().filter(|e| e.is_tombstone()) {
-                    show.held.push(HeldRow {
-                        register: Some(Register::Existence),
-                        dot: Some(e.write.dot),
-                        reason: ConflictKind::ParentDeleted,
-                        waits: None,
-                    });
-                }
-            }
+            show.held.extend(self.held_deletes(members));
         }
         Ok(Plan::Show(Box::new(show)))
+    }
+
+    /// The deletes of a row that is shown all the same.
+    fn held_deletes(&self, members: &[usize]) -> Vec<HeldRow> {
+        let graves = members.iter().flat_map(|&m| self.births[m].rec.entries.iter().filter(|e| e.is_tombstone()));
+        graves
+            .map(|e| HeldRow {
+                register: Some(Register::Existence),
+                dot: Some(e.write.dot),
+                reason: ConflictKind::ParentDeleted,
+                waits: None,
+            })
+            .collect()
     }
 
     fn planned_id(&self, _plan: &RowPlan, class: &Class) -> Option<(i64, bool)> {
@@ -383,7 +387,7 @@ impl Txn<'_> {
         let t = class.t;
         let old = self.stored_row(anchor)?;
         let mut cells = BTreeMap::new();
-        let mut held = Vec::new();
+        let mut held = if dead { self.held_deletes(members) } else { Vec::new() };
         for (p, _) in table.columns.iter().enumerate() {
             let Some(col) = self.s.t(t).col_at[p] else { continue };
             if let Some(w) = self.shown_write(members, col) {

@@ -75,6 +75,11 @@ pub struct Birth {
 }
 
 impl Birth {
+    /// The leader of its class, as it was when the birth was loaded.
+    pub fn leader_before(&self) -> LocalDot {
+        self.before.class.map_or(self.b, |(leader, _)| leader)
+    }
+
     pub fn complete(&self) -> bool {
         self.rec.complete()
     }
@@ -296,6 +301,10 @@ impl<'c> Txn<'c> {
         };
         let shown = key.is_some() || class.is_some_and(|(_, anchor)| anchor.is_some());
         let lives = self.rec_lives(&rec);
+        let held = if rec.held { self.stored_held(t, b)? } else { Vec::new() };
+        // A dead birth of a row that is shown: either the row is shown though dead, and its delete held, or other
+        // births of it live.
+        let kept = held.contains(&Register::Existence);
         let before = Before {
             in_db: true,
             key: key.clone(),
@@ -306,11 +315,11 @@ impl<'c> Txn<'c> {
             lives,
         };
         let standing = match (shown, lives) {
-            (true, _) => Standing::Shown,
+            (true, true) => Standing::Shown,
+            (true, false) if kept => Standing::Shown,
             (false, true) => Standing::Waiting,
-            (false, false) => Standing::Dead,
+            (true | false, false) => Standing::Dead,
         };
-        let held = if rec.held { self.stored_held(t, b)? } else { Vec::new() };
         let i = self.births.len();
         self.births.push(Birth {
             t,

@@ -228,6 +228,46 @@ impl Txn<'_> {
         self.archive.push(gone);
     }
 
+    /// A write of this application stands beside what was held when it was made: the rule that settles it elsewhere
+    /// settles it here.
+    pub fn judge_own(&mut self, i: usize) -> Result<(), Error> {
+        let own: Vec<Write> = self.births[i]
+            .rec
+            .entries
+            .iter()
+            .filter(|e| !e.write.unseen.is_empty() && e.write.dot.replica() == self.s.own)
+            .map(|e| e.write.clone())
+            .collect();
+        for write in own {
+            for col in self.births[i].rec.columns() {
+                let Some(f) = self.births[i].rec.siblings(col).find(|(w, _)| w.dot == write.dot).map(|x| x.1.clone())
+                else {
+                    continue;
+                };
+                self.take_out(i, col, write.dot);
+                if self.merge_field(i, &write, &f)? {
+                    self.put_in(i, &write, f);
+                }
+            }
+            self.births[i].rec.entries.retain(|e| !e.is_empty());
+            self.edit_against_delete(i, &write)?;
+            let at = (self.births[i].t, self.births[i].b);
+            self.touched.insert(at);
+        }
+        Ok(())
+    }
+
+    fn put_in(&mut self, i: usize, write: &Write, f: Field) {
+        let entries = &mut self.births[i].rec.entries;
+        match entries.iter_mut().find(|e| e.write.dot == write.dot) {
+            Some(e) => {
+                e.fields.push(f);
+                e.fields.sort_by_key(|f| f.col);
+            }
+            None => entries.push(Entry { write: write.clone(), existence: None, fields: vec![f] }),
+        }
+    }
+
     /// A tombstone and a column write that have not seen each other are a conflict; the earlier is the loser.
     fn edit_against_delete(&mut self, i: usize, write: &Write) -> Result<(), Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
