@@ -62,6 +62,7 @@ ui: ui/dist/index.html ## The console's pages
 
 ui-check: ui/dist/index.html
 	cd ui && $(NPM) run --silent check && $(NPM) test --silent
+	ui/node_modules/.bin/prettier --log-level warn --print-width 110 --check tests/console
 
 console: ## Starts the console on this computer's node (LOCKSTEP_HOME chooses another)
 	@sh tools/setup.sh core console

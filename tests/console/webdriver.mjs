@@ -19,7 +19,7 @@ function freePort() {
 /** Asks until there is an answer other than nothing, false or an error. */
 export async function until(what, ask, patience = 20_000) {
   const end = Date.now() + patience;
-  for (let last; ; ) {
+  for (let last; ;) {
     try {
       const answer = await ask();
       if (answer != null && answer !== false) return answer;
@@ -66,10 +66,13 @@ export async function openConsole(program, environment) {
     });
     const session = `/session/${sessionId}`;
     const script = (text, ...args) => call("POST", `${session}/execute/sync`, { script: text, args });
+    const find = (css) => script("return document.querySelector(arguments[0])?.innerText", css);
     return {
       script,
       /** The text of the first element that matches, once there is one. */
-      text: (css) => until(css, () => script("return document.querySelector(arguments[0])?.innerText", css)),
+      text: (css) => until(css, () => find(css)),
+      /** Waits until the first element that matches reads so. */
+      reads: (css, pattern) => until(`${css} to read ${pattern}`, async () => pattern.test(await find(css))),
       click: async (css) => {
         const found = await call("POST", `${session}/element`, { using: "css selector", value: css });
         await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});

@@ -1,7 +1,7 @@
 // The console's window as a person meets it: the real program, a real WebKit, a real node.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtemp } from "node:fs/promises";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
@@ -9,14 +9,58 @@ import { openConsole, until } from "./webdriver.mjs";
 
 const programs = resolve(process.env.CARGO_TARGET_DIR ?? "target", "debug");
 
-/** A folder for one test, with the `lockstep` command of its node. */
-async function place() {
+/** A folder for one test; nodes in it are known by their names. */
+async function place(t) {
   const folder = await mkdtemp(join(tmpdir(), "lockstep-console-"));
-  const home = join(folder, "home");
-  const environment = { LOCKSTEP_HOME: home };
-  const lockstep = (...args) =>
-    execFileSync(join(programs, "lockstep"), args, { env: { ...process.env, ...environment }, encoding: "utf8" });
-  return { folder, environment, lockstep };
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A node's home, its database and its `lockstep` command. */
+function node(folder, name) {
+  const file = join(folder, `${name}.db`);
+  const environment = { LOCKSTEP_HOME: join(folder, name) };
+  const options = {
+    env: { ...process.env, ...environment },
+    encoding: "utf8",
+    stdio: ["pipe", "pipe", "inherit"],
+  };
+  const program = join(programs, "lockstep");
+  const lockstep = (args, input) => execFileSync(program, args, { ...options, ...(input && { input }) });
+  const sql = (...statements) =>
+    execFileSync("python3", [
+      "-c",
+      "import sqlite3, sys\n" +
+        "with sqlite3.connect(sys.argv[1]) as db:\n" +
+        "    for statement in sys.argv[2:]: db.execute(statement)",
+      file,
+      ...statements,
+    ]);
+  /** Its agent, until it is stopped or the test ends; resolves when it listens. */
+  const agent = async (t) => {
+    const running = spawn(program, ["agent", "--listen", "127.0.0.1:0"], {
+      ...options,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const gone = new Promise((resolve) => running.once("exit", resolve));
+    const stop = () => (running.kill(), gone);
+    t.after(stop);
+    await new Promise((resolve, reject) => {
+      running.stdout.once("data", resolve);
+      gone.then(() => reject(new Error("the agent ended")));
+    });
+    return stop;
+  };
+  const begin = (rows) => {
+    sql(
+      "CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT)",
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows}) ` +
+        `INSERT INTO team (name) SELECT '<img src=x onerror=fail()> ${name} ' || i FROM n`,
+    );
+    lockstep(["init", "--name", name]);
+    lockstep(["attach", `scouting=${file}`, "--no-backup"]);
+  };
+  return { environment, lockstep, sql, agent, begin };
 }
 
 async function open(t, environment) {
@@ -26,8 +70,7 @@ async function open(t, environment) {
 }
 
 test("without a node the window says so, and what to do", async (t) => {
-  const { environment } = await place();
-  const window = await open(t, environment);
+  const window = await open(t, node(await place(t), "nowhere").environment);
 
   assert.equal(await window.text("h1"), "This computer has no node yet");
   const page = await window.text("main");
@@ -36,31 +79,48 @@ test("without a node the window says so, and what to do", async (t) => {
 });
 
 test("the window shows the state of the real node", async (t) => {
-  const { folder, environment, lockstep } = await place();
-  const file = join(folder, "scouting.db");
-  execFileSync("python3", [
-    "-c",
-    "import sqlite3, sys\n" +
-      "db = sqlite3.connect(sys.argv[1])\n" +
-      "db.execute('CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT)')\n" +
-      "db.executemany('INSERT INTO team (name) VALUES (?)', [('<img src=x onerror=fail()>',)] * 1234)\n" +
-      "db.commit()",
-    file,
-  ]);
-  lockstep("init", "--name", "school-server");
-  lockstep("attach", `scouting=${file}`, "--no-backup");
-  const window = await open(t, environment);
+  const school = node(await place(t), "school-server");
+  school.begin(1234);
+  const window = await open(t, school.environment);
 
   assert.equal(await window.text("h1"), "No other node is paired yet");
   assert.match(await window.text("header"), /school-server/);
   const databases = await window.text("[aria-labelledby=databases]");
-  assert.match(databases, /scouting\n.*scouting\.db/);
+  assert.match(databases, /scouting\n.*school-server\.db/);
   assert.match(databases, /Rows\n1,234/);
 });
 
+test("Sync now makes two servers one, and says when a server is gone", async (t) => {
+  const folder = await place(t);
+  const school = node(folder, "school-server");
+  const venue = node(folder, "venue-server");
+  school.begin(20);
+  venue.begin(30);
+  const stop = await school.agent(t);
+  venue.lockstep(["pair", "-", "--yes"], JSON.parse(school.lockstep(["invite", "--json"])).invite);
+
+  const window = await open(t, venue.environment);
+  assert.equal(await window.text("h1"), "Everything is in step");
+  assert.match(await window.text("[aria-labelledby=databases]"), /Rows\n50/);
+  assert.match(await window.text("[aria-labelledby=peers]"), /school-server\nIn step/);
+
+  school.sql("UPDATE team SET name = 'written at school' WHERE id = 1");
+  venue.sql("INSERT INTO team (name) VALUES ('written at the venue')");
+  await window.click("button.primary");
+  const report = await window.text("[aria-labelledby=run]");
+  assert.match(report, /school-server\s+Verified\s+1 sent, 1 received/);
+  await window.reads("[aria-labelledby=databases]", /Rows\n51/);
+
+  await stop();
+  venue.sql("DELETE FROM team WHERE id = 2");
+  await window.click("button.primary");
+  await window.reads("[aria-labelledby=run]", /Did not work/);
+  await window.reads("h1", /^school-server can't be reached$/);
+  assert.match(await window.text("main"), /1 row will be sent when that changes/);
+});
+
 test("the page can't do more than it was given", async (t) => {
-  const { environment } = await place();
-  const window = await open(t, environment);
+  const window = await open(t, node(await place(t), "nowhere").environment);
   await window.text("h1");
 
   // Set by hand, since the bridge answers later than the script that asks.
@@ -74,7 +134,12 @@ test("the page can't do more than it was given", async (t) => {
     return until("an answer", () => window.script("return window.answer"));
   };
   assert.match(await answer("status"), /no_node/);
-  for (const command of ["plugin:app|version", "plugin:window|close", "plugin:path|resolve_directory", "not_there"]) {
+  for (const command of [
+    "plugin:app|version",
+    "plugin:window|close",
+    "plugin:path|resolve_directory",
+    "not_there",
+  ]) {
     assert.match(await answer(command), /not allowed/, command);
   }
 
@@ -82,13 +147,19 @@ test("the page can't do more than it was given", async (t) => {
     "window.broken = [];" +
       "document.addEventListener('securitypolicyviolation', (e) => window.broken.push(e.effectiveDirective));" +
       "document.body.insertAdjacentHTML('beforeend'," +
-      " '<img src=x onerror=\"window.ran = true\"><p id=inline style=\"color: rgb(1, 2, 3)\">styled</p>')",
+      ' \'<img src=x onerror="window.ran = true"><p id=inline style="color: rgb(1, 2, 3)">styled</p>\')',
   );
   const broken = await until("the refusals", async () => {
     const found = await window.script("return window.broken");
     return found.length >= 2 && found;
   });
-  assert.ok(broken.some((directive) => directive.startsWith("script-src")), String(broken));
-  assert.ok(broken.some((directive) => directive.startsWith("style-src")), String(broken));
+  assert.ok(
+    broken.some((directive) => directive.startsWith("script-src")),
+    String(broken),
+  );
+  assert.ok(
+    broken.some((directive) => directive.startsWith("style-src")),
+    String(broken),
+  );
   assert.equal(await window.script("return window.ran ?? null"), null);
 });
