@@ -13,7 +13,7 @@ describe("the sentence", () => {
   const cases: [SceneName, Tone, string][] = [
     ["fine", "fine", "Everything is in step"],
     ["pending", "moving", "12 rows are on the way"],
-    ["conflict", "waiting", "3 conflicts and 2 held changes wait for you"],
+    ["conflict", "waiting", "3 conflicts to look at, 2 changes held"],
     ["offline", "away", "pit-laptop can't be reached"],
     ["stale", "stale", "Not compared for a while"],
     ["first", "stale", "Not compared yet with pit-laptop"],
@@ -31,11 +31,19 @@ describe("the sentence", () => {
 
   test("says who waits when one change does", () => {
     const one = { ...of("fine"), state: "conflict" as const, conflictsUnreviewed: "1" };
-    expect(headline(one, false, Date.now()).sentence).toBe("1 conflict waits for you");
+    expect(headline(one, false, Date.now()).sentence).toBe("1 conflict to look at");
   });
 
   test("only fine is green", () => {
     for (const [name, tone] of cases) if (name !== "fine") expect(tone).not.toBe("fine");
+  });
+
+  test("names who holds something when nothing is held here", () => {
+    const [peer] = of("fine").peers;
+    const there = { ...of("fine"), state: "conflict" as const, peers: [{ ...peer!, held: "13" }] };
+    expect(headline(there, false, Date.now()).sentence).toBe(
+      "pit-laptop holds changes that wait for a person",
+    );
   });
 
   test("names every peer with its age", () => {

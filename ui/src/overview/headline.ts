@@ -113,18 +113,23 @@ function error(status: StatusView): Headline {
 }
 
 function conflict(status: StatusView): Headline {
-  const held = heldInAll(status);
+  const held = heldHere(status);
   const parts = [
-    ...(isNone(status.conflictsUnreviewed) ? [] : [counted(status.conflictsUnreviewed, "conflict")]),
-    ...(isNone(held) ? [] : [counted(held, "held change")]),
+    ...(isNone(status.conflictsUnreviewed)
+      ? []
+      : [`${counted(status.conflictsUnreviewed, "conflict")} to look at`]),
+    ...(isNone(held) ? [] : [`${counted(held, "change")} held`]),
   ];
-  const several = parts.length > 1 || !(parts[0] ?? "").startsWith("1 ");
+  const there = status.peers.filter((p) => !isNone(p.held)).map((p) => p.name);
   return {
     tone: "waiting",
     word: "Waits for you",
-    sentence: `${listed(parts)} ${several ? "wait" : "waits"} for you`,
+    sentence:
+      parts.length > 0
+        ? parts.join(", ")
+        : `${listed(there)} ${there.length === 1 ? "holds" : "hold"} changes that wait for a person`,
     detail: "Nothing is lost: both sides of each are kept, and what is decided can be undone.",
-    commands: ["lockstep conflicts", "lockstep quarantine"],
+    commands: parts.length > 0 ? ["lockstep conflicts", "lockstep quarantine"] : [],
   };
 }
 
@@ -187,8 +192,9 @@ export function pendingInAll(status: StatusView): Count {
   return isNone(here) ? sum(status.peers.map((p) => p.pending)) : here;
 }
 
-export function heldInAll(status: StatusView): Count {
-  return sum([...status.databases.map((d) => d.held), ...status.peers.map((p) => p.held)]);
+/** What a peer holds is mostly the other half of what is held here, so the two are not added up. */
+export function heldHere(status: StatusView): Count {
+  return sum(status.databases.map((d) => d.held));
 }
 
 export function problem(capture: Capture | undefined): string | null {
