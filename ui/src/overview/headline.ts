@@ -108,7 +108,7 @@ function error(status: StatusView): Headline {
     word: "Error",
     sentence: `Writes ${here ? "to" : "at"} ${name} may go unseen`,
     detail: sentence(problem(here?.capture ?? there?.capture) ?? ""),
-    commands: here ? [`lockstep doctor ${here.name}`] : [],
+    commands: here ? [`lockstep tables ${here.name}`] : [],
   };
 }
 
@@ -128,7 +128,7 @@ function conflict(status: StatusView): Headline {
       parts.length > 0
         ? parts.join(", ")
         : `${listed(there)} ${there.length === 1 ? "holds" : "hold"} changes that wait for a person`,
-    detail: "Nothing is lost: both sides of each are kept, and what is decided can be undone.",
+    detail: "Nothing is lost: both sides of each are kept, whole.",
     commands: parts.length > 0 ? ["lockstep conflicts", "lockstep quarantine"] : [],
   };
 }
