@@ -14,7 +14,7 @@ pub(super) const PART: usize = 400;
 pub(super) const BITS: usize = 62;
 
 /// `op` of a log row is its kind plus this times the part.
-pub(super) const PER_PART: i64 = 8;
+pub(super) const PER_PART: i64 = 16;
 
 /// What one row of the log holds. The numbers lie in files: never change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub(super) enum Kind {
     Nothing,
     /// `k`: the key of a new row.
     Insert,
-    /// `k`: the old key; `m`: what changed; `v`: old values of what changed, but the new ones for columns of the key.
+    /// `k`: the old key; `v`: old values of what changed, but the new ones for columns of the key; NULL: not changed, but
+    /// for the columns whose bit is set in `m`: these were NULL.
     Update,
     /// `k` and `v`: the row that went.
     Delete,
@@ -35,10 +36,12 @@ pub(super) enum Kind {
     UpdateOld,
     /// `k` and `v`: that row after its update.
     UpdateNew,
+    /// `k`: the old key; `m`: what changed; `v`: new values of columns of the key that changed, nothing else.
+    UpdateNames,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 8] = [
+    pub(super) const ALL: [Kind; 9] = [
         Kind::Nothing,
         Kind::Insert,
         Kind::Update,
@@ -47,6 +50,7 @@ impl Kind {
         Kind::InsertWhole,
         Kind::UpdateOld,
         Kind::UpdateNew,
+        Kind::UpdateNames,
     ];
 
     /// The value of `op` for a part.

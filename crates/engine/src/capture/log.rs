@@ -76,7 +76,8 @@ pub fn read(conn: &Connection, n: u32, table: &Table, after: i64, limit: usize) 
         let (kind, part) = Kind::of(op).filter(|(_, p)| *p < reader.parts.len()).ok_or_else(|| strange(i))?;
         match (kind, part) {
             (Kind::Nothing, _) => {}
-            (Kind::Insert | Kind::Update | Kind::Delete | Kind::Suspect | Kind::InsertWhole | Kind::UpdateOld, 0) => {
+            (Kind::Insert | Kind::Delete | Kind::Suspect | Kind::InsertWhole, 0)
+            | (Kind::Update | Kind::UpdateNames | Kind::UpdateOld, 0) => {
                 if events.len() == limit {
                     break;
                 }
@@ -129,7 +130,7 @@ impl<'t> Reader<'t> {
         let (op, new) = match kind {
             Kind::Insert => (Op::Insert, None),
             Kind::InsertWhole => (Op::Insert, whole()),
-            Kind::Update => (Op::Update, None),
+            Kind::Update | Kind::UpdateNames => (Op::Update, None),
             Kind::UpdateOld | Kind::UpdateNew => (Op::Update, whole()),
             Kind::Suspect => (Op::Suspect, None),
             Kind::Delete | Kind::Nothing => (Op::Delete, None),
@@ -152,7 +153,7 @@ impl<'t> Reader<'t> {
         event.i = row.get(0)?;
         match kind {
             Kind::Nothing | Kind::Insert => {}
-            Kind::Update => self.changes(row, part, event)?,
+            Kind::Update | Kind::UpdateNames => self.changes(row, kind, part, event)?,
             Kind::Delete | Kind::Suspect | Kind::UpdateOld => {
                 for (place, value) in self.whole(row, part)? {
                     event.old.push((place, Some(value)));
@@ -183,17 +184,18 @@ impl<'t> Reader<'t> {
             .collect()
     }
 
-    fn changes(&self, row: &Row<'_>, part: usize, event: &mut LogRow) -> Result<(), Error> {
+    fn changes(&self, row: &Row<'_>, kind: Kind, part: usize, event: &mut LogRow) -> Result<(), Error> {
         for (v, place) in self.parts[part].iter().enumerate() {
             let mask: Option<i64> = row.get(self.masks + v / BITS)?;
-            let Some(place) = place.filter(|_| mask.unwrap_or_default() & (1 << (v % BITS)) != 0) else { continue };
+            let marked = mask.unwrap_or_default() & (1 << (v % BITS)) != 0;
             let value = Value::from(row.get_ref(self.values + v)?);
+            let Some(place) = place.filter(|_| marked || !value.is_null()) else { continue };
             match self.key.iter().position(|k| *k == place) {
                 Some(k) => {
-                    event.new_key.get_or_insert_with(|| event.key.clone())[k] = value;
                     event.old.push((place, Some(event.key[k].clone())));
+                    event.new_key.get_or_insert_with(|| event.key.clone())[k] = value;
                 }
-                None => event.old.push((place, self.table.config.history.then_some(value))),
+                None => event.old.push((place, (kind == Kind::Update).then_some(value))),
             }
         }
         Ok(())
@@ -209,4 +211,4 @@ fn millis(julian: f64) -> Millis {
     Millis(((julian - 2_440_587.5) * 86_400_000.0).round() as i64)
 }
 
-const _: () = assert!(PER_PART as usize == Kind::ALL.len());
+const _: () = assert!(PER_PART as usize >= Kind::ALL.len());

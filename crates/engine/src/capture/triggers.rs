@@ -31,39 +31,37 @@ pub(super) fn all(layout: &Layout<'_>) -> Vec<Trigger> {
     };
     let table = layout.table;
     let nullable = nullable_key(layout);
-    let whole = table.key == Key::Content;
     let null = |row: &str| any(nullable.iter().map(|c| format!("{row}.{c} IS NULL")).collect());
-    let changed = || any((0..table.columns.len()).map(|place| changed(table, place)).collect());
-
-    if whole {
-        add("insert", "AFTER INSERT", None, rows(layout, Kind::InsertWhole, "NEW", None));
+    let update_whole = || {
         let mut both = rows(layout, Kind::UpdateOld, "OLD", None);
         both.extend(rows(layout, Kind::UpdateNew, "NEW", None));
-        add("update", "AFTER UPDATE", Some(changed()), both);
+        both
+    };
+    let changed = any_changed(layout, 0..table.columns.len());
+
+    if table.key == Key::Content {
+        add("insert", "AFTER INSERT", None, rows(layout, Kind::InsertWhole, "NEW", None));
+        add("update", "AFTER UPDATE", Some(changed), update_whole());
+    } else if nullable.is_empty() {
+        add("insert", "AFTER INSERT", None, vec![insert(layout)]);
+        add("update", "AFTER UPDATE", Some(changed), update(layout));
     } else {
-        let some = |condition: String| (!nullable.is_empty()).then(|| format!("NOT ({condition})"));
-        add("insert", "AFTER INSERT", some(null("NEW")), vec![insert(layout)]);
-        let either = format!("{} OR {}", null("OLD"), null("NEW"));
-        let mut when = some(either.clone());
-        if layout.parts.len() > 1 {
-            let known = when.map(|w| format!("{w} AND ")).unwrap_or_default();
-            when = Some(format!("{known}({})", changed()));
-        }
-        add("update", "AFTER UPDATE", when, update(layout));
-        if !nullable.is_empty() {
-            add("insert_null", "AFTER INSERT", Some(null("NEW")), rows(layout, Kind::InsertWhole, "NEW", None));
-            let mut both = rows(layout, Kind::UpdateOld, "OLD", None);
-            both.extend(rows(layout, Kind::UpdateNew, "NEW", None));
-            add("update_null", "AFTER UPDATE", Some(format!("({either}) AND ({})", changed())), both);
-        }
+        let either = format!("({} OR {})", null("OLD"), null("NEW"));
+        add("insert", "AFTER INSERT", Some(format!("NOT ({})", null("NEW"))), vec![insert(layout)]);
+        add("insert_null", "AFTER INSERT", Some(null("NEW")), rows(layout, Kind::InsertWhole, "NEW", None));
+        add("update", "AFTER UPDATE", Some(format!("NOT {either} AND ({changed})")), update(layout));
+        add("update_null", "AFTER UPDATE", Some(format!("{either} AND ({changed})")), update_whole());
     }
     add("delete", "AFTER DELETE", None, rows(layout, Kind::Delete, "OLD", None));
 
-    for (u, unique) in table.uniques.iter().enumerate() {
-        let probe = Probe { layout, unique };
-        if probe.on_insert() {
-            add(&format!("probe_insert_{u}"), "BEFORE INSERT", None, probe.body(None));
-        }
+    let probes = || table.uniques.iter().map(|unique| Probe { layout, unique });
+    let on_insert: Vec<_> = probes().filter(Probe::on_insert).collect();
+    if !on_insert.is_empty() {
+        // Asking first is cheaper than an INSERT … SELECT that finds nothing, and finds nothing it does nearly always.
+        let found = any(on_insert.iter().map(Probe::found).collect());
+        add("probe_insert", "BEFORE INSERT", Some(found), on_insert.iter().flat_map(|p| p.body(None)).collect());
+    }
+    for (u, probe) in probes().enumerate() {
         let (event, when) = probe.update_event();
         add(&format!("probe_update_{u}"), &event, when, probe.body(Some(probe.other_row())));
     }
@@ -93,11 +91,30 @@ fn nullable_key(layout: &Layout<'_>) -> Vec<String> {
 }
 
 /// Is the column another one, bit for bit, after the update?
+///
+/// `OLD.c IS NOT NEW.c COLLATE BINARY OR typeof(OLD.c)<>typeof(NEW.c)`, less what can't happen: integer and real can
+/// only be equal where no affinity turns the one into the other (where one does, it spares nothing but -2^63).
 fn changed(table: &Table, place: usize) -> String {
     let column = &table.columns[place];
     let name = quote(&column.name);
     let binary = if column.collation.eq_ignore_ascii_case("BINARY") { "" } else { " COLLATE BINARY" };
-    format!("OLD.{name} IS NOT NEW.{name}{binary} OR typeof(OLD.{name})<>typeof(NEW.{name})")
+    let differs = format!("OLD.{name} IS NOT NEW.{name}{binary}");
+    let other_type = format!("typeof(OLD.{name})<>typeof(NEW.{name})");
+    match affinity(&column.declared_type) {
+        _ if matches!(table.key, Key::Id { column, .. } if column == place) => differs,
+        Affinity::Text | Affinity::Real => differs,
+        Affinity::Integer | Affinity::Numeric => {
+            format!("{differs} OR (OLD.{name}<=-{}{binary} AND {other_type})", i64::MAX)
+        }
+        Affinity::Blob => format!("{differs} OR {other_type}"),
+    }
+}
+
+/// Did any of these columns change? Asked in the order that most likely ends soonest: a key hardly ever changes, and
+/// what does is rather found among the last columns than the first.
+fn any_changed(layout: &Layout<'_>, places: impl DoubleEndedIterator<Item = usize>) -> String {
+    let (key, others): (Vec<_>, Vec<_>) = places.rev().partition(|place| layout.key.contains(place));
+    any(others.into_iter().chain(key).map(|place| changed(layout.table, place)).collect())
 }
 
 /// `a OR b OR …` as a tree that is as flat as can be.
@@ -132,47 +149,49 @@ fn insert(layout: &Layout<'_>) -> String {
     )
 }
 
-/// One statement for each part: the masks are worked out once, in a subquery, and then say which values to keep.
+/// One statement for each part. The first is written whenever the row changed, so that it begins the event.
 fn update(layout: &Layout<'_>) -> Vec<String> {
     let table = layout.table;
+    let kind = if table.config.history { Kind::Update } else { Kind::UpdateNames };
     let part = |(p, places): (usize, &Vec<usize>)| {
-        let bit = |v: usize| (format!("m{}", v / BITS), 1_i64 << (v % BITS));
-        let masks: Vec<_> = (0..Layout::masks(places.len()))
-            .map(|m| {
-                let terms: Vec<_> = (places.iter().enumerate().skip(m * BITS).take(BITS))
-                    .map(|(v, &place)| format!("({})*{}", changed(table, place), bit(v).1))
-                    .collect();
-                format!("{} AS m{m}", terms.join("+"))
-            })
-            .collect();
-        let kept: Vec<_> = (places.iter().enumerate())
-            .filter(|(_, place)| table.config.history || layout.key.contains(place))
-            .map(|(v, place)| {
-                let (mask, bit) = bit(v);
-                let row = if layout.key.contains(place) { "NEW" } else { "OLD" };
-                (
-                    format!(", v{v}"),
-                    format!(", CASE WHEN {mask}&{bit} THEN {row}.{} END", quote(&table.columns[*place].name)),
-                )
-            })
-            .collect();
-        let mask_names: Vec<_> = (0..masks.len()).map(|m| format!("m{m}")).collect();
-        let always = layout.parts.len() > 1 && p == 0;
-        let filter = if always { String::new() } else { format!(" WHERE {}", mask_names.join(" OR ")) };
-        format!(
-            "INSERT INTO {}(op, at{}, {}{}) SELECT {}, {NOW}{}, {}{} FROM (SELECT {}){filter}",
-            quote(&layout.log),
-            key_names(layout),
-            mask_names.join(", "),
-            kept.iter().map(|(name, _)| name.as_str()).collect::<String>(),
-            Kind::Update.op(p),
-            key_values(layout, "OLD"),
-            mask_names.join(", "),
-            kept.iter().map(|(_, value)| value.as_str()).collect::<String>(),
-            masks.join(", "),
-        )
+        let (mut names, mut values) = (key_names(layout), key_values(layout, "OLD"));
+        for (m, chunk) in places.chunks(BITS).enumerate() {
+            let bits: Vec<_> =
+                chunk.iter().enumerate().filter_map(|(bit, &place)| mask_bit(layout, place, bit)).collect();
+            if !bits.is_empty() {
+                names += &format!(", m{m}");
+                values += &format!(", {}", bits.join("+"));
+            }
+        }
+        for (v, &place) in places.iter().enumerate() {
+            let in_key = layout.key.contains(&place);
+            if table.config.history || in_key {
+                let row = if in_key { "NEW" } else { "OLD" };
+                names += &format!(", v{v}");
+                let name = quote(&table.columns[place].name);
+                values += &format!(", CASE WHEN {} THEN {row}.{name} END", changed(table, place));
+            }
+        }
+        let filter =
+            if p == 0 { String::new() } else { format!(" WHERE {}", any_changed(layout, places.iter().copied())) };
+        format!("INSERT INTO {}(op, at{names}) SELECT {}, {NOW}{values}{filter}", quote(&layout.log), kind.op(p))
     };
     layout.parts.iter().enumerate().map(part).collect()
+}
+
+/// What is added to a mask for a column: with the old values kept only whether it was NULL and no longer is, since any
+/// other old value says by itself that the column changed.
+fn mask_bit(layout: &Layout<'_>, place: usize, bit: usize) -> Option<String> {
+    let column = &layout.table.columns[place];
+    let name = quote(&column.name);
+    let weight = 1_i64 << bit;
+    if layout.key.contains(&place) || (layout.table.config.history && column.not_null) {
+        None
+    } else if layout.table.config.history {
+        Some(format!("(OLD.{name} IS NULL AND NEW.{name} IS NOT NULL)*{weight}"))
+    } else {
+        Some(format!("({})*{weight}", changed(layout.table, place)))
+    }
 }
 
 /// The whole row, one statement for each part. `from`: what follows the values, to log rows of a query.
@@ -223,7 +242,17 @@ impl Probe<'_> {
         quote(if taken { "_lockstep_row" } else { name })
     }
 
+    /// Statements that log the row found.
     fn body(&self, other: Option<String>) -> Vec<String> {
+        rows(self.layout, Kind::Suspect, &self.alias(), Some(&self.from(other)))
+    }
+
+    /// Is there such a row?
+    fn found(&self) -> String {
+        format!("EXISTS (SELECT 1{})", self.from(None))
+    }
+
+    fn from(&self, other: Option<String>) -> String {
         let table = self.layout.table;
         let alias = self.alias();
         let mut conditions: Vec<String> = self.unique.terms.iter().map(|t| self.equal(t, &alias)).collect();
@@ -232,8 +261,7 @@ impl Probe<'_> {
             conditions.push(self.of_new(condition));
         }
         conditions.extend(other);
-        let from = format!(" FROM {} AS {alias} WHERE {}", quote(&table.name), conditions.join(" AND "));
-        rows(self.layout, Kind::Suspect, &alias, Some(&from))
+        format!(" FROM {} AS {alias} WHERE {}", quote(&table.name), conditions.join(" AND "))
     }
 
     fn equal(&self, term: &UniqueTerm, alias: &str) -> String {
@@ -349,6 +377,10 @@ enum Affinity {
 /// The rules of <https://www.sqlite.org/datatype3.html>, 3.1, in their order.
 fn affinity(declared: &str) -> Affinity {
     let declared = declared.to_ascii_uppercase();
+    // ANY leaves values alone in a STRICT table; elsewhere it is a numeric type, and is only asked more than it needs.
+    if declared == "ANY" {
+        return Affinity::Blob;
+    }
     let has = |words: &[&str]| words.iter().any(|w| declared.contains(w));
     match () {
         () if has(&["INT"]) => Affinity::Integer,
