@@ -75,10 +75,30 @@ pub fn install(conn: &Connection, n: u32, table: &Table) -> Result<(), Error> {
         None => conn.execute_batch(&log)?,
     }
     drop_triggers(conn, n)?;
-    for trigger in triggers::all(&layout) {
+    for trigger in triggers::all(conn, &layout)? {
         conn.execute_batch(&trigger.sql)?;
     }
     Ok(())
+}
+
+/// Unique keys of which an eviction by REPLACE is not seen at once, but only when rows and metadata are compared; a
+/// sentence each.
+///
+/// # Errors
+/// SQLite's.
+pub fn unseen(conn: &Connection, table: &Table) -> Result<Vec<String>, Error> {
+    let layout = Layout::new(0, table);
+    let unseen = triggers::unseen(conn, &layout)?;
+    Ok(unseen
+        .iter()
+        .filter_map(|u| u.index.as_deref())
+        .map(|index| {
+            format!(
+                "SQLite can't look a row up by the index `{index}`: rows that an INSERT OR REPLACE evicts by it are only \
+                 noticed by an audit"
+            )
+        })
+        .collect())
 }
 
 /// Removes the log and the triggers of table number `n`, if they are there.
@@ -123,7 +143,7 @@ pub fn check(conn: &Connection, n: u32, table: &Table) -> Result<Vec<String>, Er
         Some(_) => findings.push(format!("the log of `{}` was made for other columns", table.name)),
         None => findings.push(format!("the log of `{}` is missing", table.name)),
     }
-    let wanted = triggers::all(&layout);
+    let wanted = triggers::all(conn, &layout)?;
     for trigger in &wanted {
         match sql_of(conn, "trigger", &trigger.name)? {
             Some(sql) if sql == trigger.sql => {}

@@ -4,6 +4,7 @@
 //! however many columns there are; a statement logs the parts of one row next to each other.
 use super::layout::{BITS, Kind, Layout, trigger_prefix};
 use crate::catalog::{Key, Table, Unique, UniqueTerm, quote, sql};
+use rusqlite::Connection;
 
 /// The wall time, as the log keeps it.
 const NOW: &str = "julianday('now')";
@@ -16,7 +17,14 @@ pub(super) struct Trigger {
 }
 
 /// Every trigger that the table should have.
-pub(super) fn all(layout: &Layout<'_>) -> Vec<Trigger> {
+pub(super) fn all(conn: &Connection, layout: &Layout<'_>) -> rusqlite::Result<Vec<Trigger>> {
+    let mut probes = Vec::new();
+    for unique in &layout.table.uniques {
+        let probe = Probe { layout, unique };
+        if probe.seeks(conn)? {
+            probes.push(probe);
+        }
+    }
     let mut out = Vec::new();
     let mut add = |name: &str, event: &str, when: Option<String>, body: Vec<String>| {
         let name = format!("{}{name}", trigger_prefix(layout.n));
@@ -54,14 +62,13 @@ pub(super) fn all(layout: &Layout<'_>) -> Vec<Trigger> {
     }
     add("delete", "AFTER DELETE", None, rows(layout, Kind::Delete, "OLD", None));
 
-    let probes = || table.uniques.iter().map(|unique| Probe { layout, unique });
-    let on_insert: Vec<_> = probes().filter(Probe::on_insert).collect();
+    let on_insert: Vec<_> = probes.iter().filter(|p| p.on_insert()).collect();
     if !on_insert.is_empty() {
         // Asking first is cheaper than an INSERT … SELECT that finds nothing, and finds nothing it does nearly always.
-        let found = any(on_insert.iter().map(Probe::found).collect());
+        let found = any(on_insert.iter().map(|p| p.found()).collect());
         add("probe_insert", "BEFORE INSERT", Some(found), on_insert.iter().flat_map(|p| p.body(None)).collect());
     }
-    for (u, probe) in probes().enumerate() {
+    for (u, probe) in probes.iter().enumerate() {
         let (event, when) = probe.update_event();
         add(&format!("probe_update_{u}"), &event, when, probe.body(Some(probe.other_row())));
     }
@@ -77,7 +84,18 @@ pub(super) fn all(layout: &Layout<'_>) -> Vec<Trigger> {
         let (event, when) = probe.update_event();
         add("probe_update_id", &event, when, probe.body(Some(probe.other_row())));
     }
-    out
+    Ok(out)
+}
+
+/// The unique keys that are not probed, since SQLite could only do it by reading the whole table.
+pub(super) fn unseen<'t>(conn: &Connection, layout: &Layout<'t>) -> rusqlite::Result<Vec<&'t Unique>> {
+    let mut out = Vec::new();
+    for unique in &layout.table.uniques {
+        if !(Probe { layout, unique }).seeks(conn)? {
+            out.push(unique);
+        }
+    }
+    Ok(out)
 }
 
 /// Quoted key columns that may hold NULL.
@@ -224,6 +242,29 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
+    /// Does SQLite find the row by the index? That is sure of plain columns; else its plan is asked for, with a row
+    /// called NEW about which nothing is known.
+    fn seeks(&self, conn: &Connection) -> rusqlite::Result<bool> {
+        let Some(index) = self.unique.index.as_deref().filter(|_| self.unique.plain_columns().is_none()) else {
+            return Ok(true);
+        };
+        let table = self.layout.table;
+        let new: Vec<_> = table
+            .columns
+            .iter()
+            .map(|c| &c.name)
+            .chain(&table.generated)
+            .map(|n| format!("?1 AS {}", quote(n)))
+            .collect();
+        let sql = format!("EXPLAIN QUERY PLAN SELECT {} FROM (SELECT {} LIMIT 1) AS NEW", self.found(), new.join(", "));
+        let mut plan = conn.prepare(&sql)?;
+        let lines = plan
+            .query_map([rusqlite::types::Null], |r| r.get::<_, String>(3))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let (plain, covering) = (format!(" USING INDEX {index} ("), format!(" USING COVERING INDEX {index} ("));
+        Ok(lines.iter().any(|l| l.starts_with("SEARCH ") && (l.contains(&plain) || l.contains(&covering))))
+    }
+
     /// On INSERT a primary key is probed only if an equal key can be written otherwise: the insert itself says the rest.
     fn on_insert(&self) -> bool {
         !self.unique.primary || self.unique.terms.iter().any(|t| self.loose(t))
