@@ -20,15 +20,15 @@ impl Hash {
         Hash { key }
     }
 
-    fn start(&self, birth: LocalDot, ids: &[ReplicaId]) -> SipHasher13 {
+    /// What all hashes of one birth begin with.
+    pub fn start(&self, birth: LocalDot, ids: &[ReplicaId]) -> SipHasher13 {
         let mut h = SipHasher13::new_with_key(&self.key);
         dot(&mut h, birth, ids);
         h
     }
 
-    /// One current value of one column of one birth.
-    pub fn field(&self, birth: LocalDot, column: &str, cell: &Cell, ids: &[ReplicaId]) -> u128 {
-        let mut h = self.start(birth, ids);
+    /// One current value of one column of the birth that `h` started with.
+    pub fn field(mut h: SipHasher13, column: &str, cell: &Cell, ids: &[ReplicaId]) -> u128 {
         text(&mut h, column.as_bytes());
         match cell {
             Cell::Value(v) => {
@@ -48,9 +48,9 @@ impl Hash {
         h.finish128().as_u128()
     }
 
-    /// A living birth.
-    pub fn lives(&self, birth: LocalDot, ids: &[ReplicaId]) -> u128 {
-        self.start(birth, ids).finish128().as_u128()
+    /// A living birth, the one that `h` started with.
+    pub fn lives(h: &SipHasher13) -> u128 {
+        h.finish128().as_u128()
     }
 
     /// An alias edge.

@@ -9,7 +9,7 @@ use crate::class::Class;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, LocalDot};
-use crate::transaction::Txn;
+use crate::transaction::{Txn, Use};
 use crate::value::Value;
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -98,8 +98,10 @@ impl Txn<'_> {
         for ((t, b), h) in std::mem::take(&mut self.identity_now) {
             match h {
                 Some(h) => self
-                    .c
-                    .prepare_cached(&format!("INSERT OR REPLACE INTO _lockstep_ident_{t} (b, h) VALUES (?1, ?2)"))?
+                    .q
+                    .get(Use::StoreIdentity, t, || {
+                        format!("INSERT OR REPLACE INTO _lockstep_ident_{t} (b, h) VALUES (?1, ?2)")
+                    })?
                     .execute(params![b.0, h])?,
                 None => {
                     self.c.prepare_cached(&format!("DELETE FROM _lockstep_ident_{t} WHERE b = ?1"))?.execute([b.0])?

@@ -5,11 +5,12 @@
 use crate::catalog::{Table, quote};
 use crate::error::Error;
 use crate::key::LocalKey;
+use crate::map::Map;
 use crate::record::LocalDot;
 use crate::transaction::Txn;
 use crate::value::Value;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// An id from elsewhere above this gets a new one, or the application could soon insert nothing more.
 const LARGEST_FOREIGN: i64 = 1 << 53;
@@ -60,7 +61,7 @@ impl Used {
 /// Ids of one transaction.
 #[derive(Debug, Default)]
 pub struct Ids {
-    used: HashMap<u32, Used>,
+    used: Map<u32, Used>,
     was: BTreeMap<(u32, i64), LocalDot>,
     stand_ins: BTreeMap<(u32, i64), (u32, Value)>,
 }
@@ -94,6 +95,11 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// Did the file ever have a row with this id? Ids from 1 on are noted without a gap.
+    pub fn was_used(&mut self, t: u32, id: i64) -> Result<bool, Error> {
+        Ok(self.used_of(t)?.contains(id))
+    }
+
     fn last_at(&mut self, t: u32, id: i64) -> Result<Option<LocalDot>, Error> {
         if let Some(b) = self.ids.was.get(&(t, id)) {
             return Ok(Some(*b));
@@ -121,7 +127,6 @@ impl Txn<'_> {
         {
             return Ok((id, origin.is_some_and(|o| o != id)));
         }
-        let highest = self.highest_row(t)?;
         let used = self.used_of(t)?;
         if let Some(id) = origin
             && id <= LARGEST_FOREIGN
@@ -131,6 +136,8 @@ impl Txn<'_> {
             used.insert(id);
             return Ok((id, false));
         }
+        let highest = self.highest_row(t)?;
+        let used = self.used_of(t)?;
         let id = used.highest().max(highest).max(0) + 1;
         used.insert(id);
         Ok((id, origin.is_some()))

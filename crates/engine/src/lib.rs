@@ -22,6 +22,7 @@ mod identity;
 mod ids;
 mod key;
 mod listing;
+mod map;
 mod merge;
 mod proof;
 mod record;

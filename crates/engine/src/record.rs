@@ -19,6 +19,14 @@ impl LocalDot {
         assert!(seq > 0 && seq < 1 << SEQ_BITS, "seq out of range");
         LocalDot((i64::from(replica) << SEQ_BITS) | seq as i64)
     }
+    /// Below every dot of a replica.
+    pub fn first(replica: u32) -> LocalDot {
+        LocalDot(i64::from(replica) << SEQ_BITS)
+    }
+    /// Not below any.
+    pub fn last(replica: u32) -> LocalDot {
+        LocalDot(((i64::from(replica) + 1) << SEQ_BITS) - 1)
+    }
     pub fn replica(self) -> u32 {
         (self.0 >> SEQ_BITS) as u32
     }

@@ -15,6 +15,7 @@ use crate::change::ConflictKind;
 use crate::class::Class;
 use crate::error::Error;
 use crate::key::LocalKey;
+use crate::map::Map;
 use crate::record::{Cell, Col, Existence, LocalDot, Register};
 use crate::sibling::Foreign;
 use crate::transaction::{HeldRow, Standing, Txn};
@@ -55,13 +56,13 @@ enum Plan {
 /// The plan of one transaction.
 #[derive(Debug, Default)]
 pub struct RowPlan {
-    plans: HashMap<ClassId, Plan>,
+    plans: Map<ClassId, Plan>,
     queue: BTreeSet<(usize, u32, LocalDot)>,
     /// Shown though dead, since a shown row has to go on referring to it.
     extra: HashSet<ClassId>,
     /// Rows that take part in a swap of unique values.
     swaps: BTreeSet<ClassId>,
-    rounds: HashMap<ClassId, u32>,
+    rounds: Map<ClassId, u32>,
 }
 
 /// Where a reference leads here.

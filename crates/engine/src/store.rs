@@ -6,7 +6,7 @@
 use crate::catalog::{Catalog, Table};
 use crate::error::Error;
 use crate::id::{ReplicaId, Stamp};
-use crate::record::{Col, get, put};
+use crate::record::{Col, LocalDot, get, put};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -101,6 +101,8 @@ pub struct TableState {
     /// References by column number: (number of the table referred to, place in `Table::references`).
     pub refs: BTreeMap<Col, (u32, usize)>,
     pub vector: BTreeMap<u32, u64>,
+    /// The vector as it stood when the last transaction was stored.
+    stored: BTreeMap<u32, u64>,
     pub digest: u128,
     pub rows: i64,
     pub accounts: Accounts,
@@ -242,6 +244,7 @@ impl State {
                 col_at: Vec::new(),
                 refs: BTreeMap::new(),
                 vector: BTreeMap::new(),
+                stored: BTreeMap::new(),
                 digest: u128::from_le_bytes(bytes16(Some(r.get(5)?), "digest")?),
                 rows: r.get(6)?,
                 accounts,
@@ -268,6 +271,7 @@ impl State {
             t.vector.insert(r.get(1)?, r.get(2)?);
         }
         self.stored_cols = self.tables.iter().map(|t| t.cols.len()).collect();
+        self.all_stored();
         for i in 0..self.tables.len() {
             self.bind_columns(i);
         }
@@ -354,6 +358,7 @@ impl State {
             col_at: Vec::new(),
             refs: BTreeMap::new(),
             vector: BTreeMap::new(),
+            stored: BTreeMap::new(),
             digest: 0,
             rows: 0,
             accounts: [0; 6],
@@ -465,6 +470,20 @@ impl State {
             self.clock = stamp;
             self.meta_changed = true;
         }
+    }
+
+    /// What the vectors name is in the file.
+    pub fn all_stored(&mut self) {
+        for t in &mut self.tables {
+            if t.stored != t.vector {
+                t.stored.clone_from(&t.vector);
+            }
+        }
+    }
+
+    /// Was this dot here before the transaction? A newer one can't be in any of our tables.
+    pub fn is_stored(&self, t: u32, d: LocalDot) -> bool {
+        self.t(t).stored.get(&d.replica()).is_some_and(|seq| d.seq() <= *seq)
     }
 
     /// Writes back what changed. In the transaction that read it.

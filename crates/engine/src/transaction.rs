@@ -5,6 +5,7 @@
 //! is written to the application's tables (`rows`), and what is one row (`class`).
 mod dots;
 mod future;
+mod prepared;
 mod registers;
 mod storing;
 
@@ -18,13 +19,16 @@ use crate::digest::Hash;
 use crate::error::Error;
 use crate::id::{Millis, ReplicaId, Stamp};
 use crate::key::LocalKey;
+use crate::map::Map;
 use crate::record::{Cell, Col, Existence, LocalDot, Record, Register, Unshown, Write, decode_unshown, order};
 use crate::sibling::Siblings;
-use crate::store::{State, damaged};
+use crate::store::{State, TableState, damaged};
 use crate::value::Value;
+use prepared::Prepared;
+pub use prepared::Use;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Body items of a row without a key hold the row as it is in the application's table, by place.
@@ -71,6 +75,8 @@ pub struct Birth {
     pub standing: Standing,
     /// Registers of its class that are held here, so that some of their values are not shown.
     pub held: Vec<Register>,
+    /// The application's row under `row_key`, once it was read, until we write it.
+    pub row: Option<(LocalKey, Rc<[Value]>)>,
     before: Before,
 }
 
@@ -147,9 +153,12 @@ pub struct Txn<'c> {
     pub siblings: &'c Siblings,
     pub now: Millis,
     pub births: Vec<Birth>,
-    index: HashMap<(u32, LocalDot), usize>,
-    pub edges: HashMap<(u32, LocalDot), Vec<Edge>>,
-    pub classes: HashMap<(u32, LocalDot), Rc<Class>>,
+    index: Map<(u32, LocalDot), usize>,
+    /// By (table, replica): the newest birth that is stored.
+    newest: Map<(u32, u32), i64>,
+    pub q: Prepared<'c>,
+    pub edges: Map<(u32, LocalDot), Vec<Edge>>,
+    pub classes: Map<(u32, LocalDot), Rc<Class>>,
     /// Classes to plan anew, by any of their births.
     pub touched: BTreeSet<(u32, LocalDot)>,
     pub archive: Vec<Archived>,
@@ -160,16 +169,16 @@ pub struct Txn<'c> {
     pub held: BTreeMap<(u32, LocalDot), Vec<HeldRow>>,
     dots: BTreeMap<(u32, LocalDot), DotOf>,
     /// Births whose key was set in this transaction.
-    keyed: HashMap<(u32, LocalKey), Vec<usize>>,
+    keyed: Map<(u32, LocalKey), Vec<usize>>,
     /// The application's rows that have no key, as this transaction leaves them, by anchor.
-    pub rows_now: HashMap<(u32, LocalDot), Vec<Value>>,
+    pub rows_now: Map<(u32, LocalDot), Vec<Value>>,
     pub ids: crate::ids::Ids,
-    pub links_now: HashMap<(u32, LocalDot), Vec<Child>>,
+    pub links_now: Map<(u32, LocalDot), Vec<Child>>,
     pub identity_now: BTreeMap<(u32, LocalDot), Option<i64>>,
-    pub foreign_tables: HashMap<u32, Option<Rc<crate::sibling::ForeignTable>>>,
+    pub foreign_tables: Map<u32, Option<Rc<crate::sibling::ForeignTable>>>,
     /// Classes that could not be written as planned: they wait.
     pub poisoned: BTreeSet<(u32, LocalDot)>,
-    pub planned_ids: HashMap<(u32, LocalDot), (i64, bool)>,
+    pub planned_ids: Map<(u32, LocalDot), (i64, bool)>,
     pub unique_touched: BTreeSet<u32>,
     any_held: Option<bool>,
     any_future: Option<bool>,
@@ -179,13 +188,6 @@ pub struct Txn<'c> {
     pub counts: BTreeMap<u32, Counts>,
     pub hash: Hash,
     pub guard: Millis,
-    sql: HashMap<u32, Rc<Sql>>,
-}
-
-/// The statements of one application table.
-#[derive(Debug)]
-pub struct Sql {
-    pub select: String,
 }
 
 /// A stamp this far ahead of the own clock waits.
@@ -200,9 +202,11 @@ impl<'c> Txn<'c> {
             siblings,
             now,
             births: Vec::new(),
-            index: HashMap::new(),
-            edges: HashMap::new(),
-            classes: HashMap::new(),
+            index: Map::default(),
+            newest: Map::default(),
+            q: Prepared::new(c),
+            edges: Map::default(),
+            classes: Map::default(),
             touched: BTreeSet::new(),
             archive: Vec::new(),
             lost: BTreeMap::new(),
@@ -211,14 +215,14 @@ impl<'c> Txn<'c> {
             due: Vec::new(),
             held: BTreeMap::new(),
             dots: BTreeMap::new(),
-            keyed: HashMap::new(),
-            rows_now: HashMap::new(),
+            keyed: Map::default(),
+            rows_now: Map::default(),
             ids: crate::ids::Ids::default(),
-            links_now: HashMap::new(),
+            links_now: Map::default(),
             identity_now: BTreeMap::new(),
-            foreign_tables: HashMap::new(),
+            foreign_tables: Map::default(),
             poisoned: BTreeSet::new(),
-            planned_ids: HashMap::new(),
+            planned_ids: Map::default(),
             unique_touched: BTreeSet::new(),
             any_held: None,
             any_future: None,
@@ -227,7 +231,6 @@ impl<'c> Txn<'c> {
             counts: BTreeMap::new(),
             hash,
             guard: GUARD,
-            sql: HashMap::new(),
         }
     }
 
@@ -276,12 +279,28 @@ impl<'c> Txn<'c> {
         if self.s.t(t).new {
             return Ok(None);
         }
-        let sql = format!("SELECT k, rec FROM _lockstep_row_{t} WHERE b = ?1");
-        let row: Option<(Option<LocalKey>, Vec<u8>)> =
-            self.c.prepare_cached(&sql)?.query_row([b.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+        if b.0 > self.newest_birth(t, b.replica())? {
+            return Ok(None);
+        }
+        let q = self.q.get(Use::FindBirth, t, || format!("SELECT k, rec FROM _lockstep_row_{t} WHERE b = ?1"))?;
+        let row: Option<(Option<LocalKey>, Vec<u8>)> = q.query_row([b.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
         let Some((key, rec)) = row else { return Ok(None) };
         let rec = Record::decode(&rec).ok_or_else(|| damaged(format!("record {} of table {t}", b.0)))?;
         Ok(Some(self.enter(t, b, rec, key)?))
+    }
+
+    /// The newest stored birth of a replica: what is newer need not be looked for.
+    fn newest_birth(&mut self, t: u32, replica: u32) -> Result<i64, Error> {
+        if let Some(b) = self.newest.get(&(t, replica)) {
+            return Ok(*b);
+        }
+        let sql = format!("SELECT coalesce(max(b), 0) FROM _lockstep_row_{t} WHERE b BETWEEN ?1 AND ?2");
+        let b = self
+            .c
+            .prepare_cached(&sql)?
+            .query_row([LocalDot::first(replica).0, LocalDot::last(replica).0], |r| r.get(0))?;
+        self.newest.insert((t, replica), b);
+        Ok(b)
     }
 
     /// The birth, if it is in memory.
@@ -331,6 +350,7 @@ impl<'c> Txn<'c> {
             dirty: false,
             standing,
             held,
+            row: None,
             before,
         });
         self.index.insert((t, b), i);
@@ -369,6 +389,7 @@ impl<'c> Txn<'c> {
             dirty: true,
             standing: Standing::Waiting,
             held: Vec::new(),
+            row: None,
             before: Before::default(),
         });
         self.index.insert((t, b), i);
@@ -381,11 +402,20 @@ impl<'c> Txn<'c> {
     }
 
     pub fn all_by_key(&mut self, t: u32, key: &LocalKey) -> Result<Vec<usize>, Error> {
-        let sql = format!("SELECT b FROM _lockstep_row_{t} WHERE k = ?1 ORDER BY b");
-        let stored: Vec<i64> = if self.s.t(t).new {
+        // An id that was never used here has no birth.
+        let unused = match key.id() {
+            Some(id) => id > 0 && !self.was_used(t, id)?,
+            None => false,
+        };
+        let stored: Vec<i64> = if unused || self.s.t(t).new {
             Vec::new()
         } else {
-            self.c.prepare_cached(&sql)?.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?
+            // The first term serves the partial index; after it SQLite need not look at the value to choose the index,
+            // which would make it prepare the statement anew for every other value.
+            let q = self.q.get(Use::FindKey, t, || {
+                format!("SELECT b FROM _lockstep_row_{t} WHERE k IS NOT NULL AND k = ?1 ORDER BY b")
+            })?;
+            q.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?
         };
         let mut found = Vec::new();
         for b in stored {
@@ -423,6 +453,7 @@ impl<'c> Txn<'c> {
     pub fn forget(&mut self) {
         self.births.clear();
         self.index.clear();
+        self.newest.clear();
         self.classes.clear();
         self.edges.clear();
         self.keyed.clear();
@@ -462,22 +493,13 @@ impl<'c> Txn<'c> {
 
     // ---- values
 
-    pub fn sql(&mut self, t: u32) -> Rc<Sql> {
-        if let Some(s) = self.sql.get(&t) {
-            return s.clone();
-        }
-        let table = self.s.t(t).table.clone().expect("only tables that are here are read");
-        let s = Rc::new(Sql::of(&table));
-        self.sql.insert(t, s.clone());
-        s
-    }
-
     /// The application's row under a key that is no content key.
     pub fn row(&mut self, t: u32, key: &LocalKey) -> Result<Option<Vec<Value>>, Error> {
         let Some(values) = key.values() else { return Ok(None) };
-        let sql = self.sql(t);
-        let n = self.s.t(t).col_at.len();
-        let mut q = self.c.prepare_cached(&sql.select)?;
+        let TableState { table, col_at, .. } = self.s.t(t);
+        let table = table.as_ref().expect("only tables that are here are read");
+        let n = col_at.len();
+        let q = self.q.get(Use::Row, t, || select_row(table))?;
         let row = q.query_row(params_from_iter(values), |r| (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect());
         Ok(row.optional()?)
     }
@@ -494,7 +516,14 @@ impl<'c> Txn<'c> {
         let (t, b) = (self.births[i].t, self.births[i].b);
         let Some(key) = self.births[i].row_key.clone() else { return Ok(None) };
         if !key.is_content() {
-            return self.row(t, &key);
+            if let Some((k, row)) = &self.births[i].row
+                && *k == key
+            {
+                return Ok(Some(row.to_vec()));
+            }
+            let row = self.row(t, &key)?;
+            self.births[i].row = row.as_deref().map(|row| (key, row.into()));
+            return Ok(row);
         }
         if let Some(row) = self.rows_now.get(&(t, b)) {
             return Ok(Some(row.clone()));
@@ -562,11 +591,9 @@ fn links(rec: &Record) -> Vec<(Col, LocalDot)> {
         .collect()
 }
 
-impl Sql {
-    fn of(table: &Table) -> Sql {
-        let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
-        Sql { select: format!("SELECT {list} FROM main.{} WHERE {}", quote(&table.name), locate(table, 0)) }
-    }
+fn select_row(table: &Table) -> String {
+    let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
+    format!("SELECT {list} FROM main.{} WHERE {}", quote(&table.name), locate(table, 0))
 }
 
 /// Finds a row by the values of its key; parameters count on from `by`.

@@ -1,8 +1,10 @@
 //! A value as SQLite stores it, bit for bit.
 //!
 //! Always true here: what goes in comes out with the same storage class and the same bits; text may hold NUL and
-//! invalid UTF-8. Equality is identity of bits, so `1` and `1.0` differ, and so do `0.0` and `-0.0`.
+//! invalid UTF-8. Equality is identity of bits, so `1` and `1.0` differ, and so do `0.0` and `-0.0`. Text and blobs are
+//! shared, not copied: a value stands in many places while a row is merged.
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use std::sync::Arc;
 
 /// One value of one column.
 #[derive(Clone, Debug, Default)]
@@ -15,9 +17,9 @@ pub enum Value {
     /// A float; SQLite never stores NaN.
     Real(f64),
     /// Text in the bytes that SQLite gave (UTF-8 where the application kept to it).
-    Text(Box<[u8]>),
+    Text(Arc<[u8]>),
     /// A blob.
-    Blob(Box<[u8]>),
+    Blob(Arc<[u8]>),
 }
 
 impl PartialEq for Value {

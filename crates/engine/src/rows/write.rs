@@ -6,8 +6,7 @@ use crate::change::ConflictKind;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, LocalDot, Register, Write};
-use crate::transaction::{HeldRow, Standing, Txn};
-use crate::value::Value;
+use crate::transaction::{HeldRow, Standing, Txn, Use};
 use rusqlite::params_from_iter;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -190,6 +189,7 @@ impl Txn<'_> {
 
     fn remove_row(&mut self, a: usize) -> Result<(), Error> {
         let t = self.births[a].t;
+        self.births[a].row = None;
         let (Some(key), Some(table)) = (self.births[a].row_key.clone(), self.s.t(t).table.clone()) else {
             return Ok(());
         };
@@ -219,37 +219,43 @@ impl Txn<'_> {
             return Ok(());
         }
         let row = show.row();
+        let shape = self.q.shape(&places);
         if show.old.is_some() && !out {
-            let set: Vec<String> = places
-                .iter()
-                .enumerate()
-                .map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1))
-                .collect();
+            let set = || {
+                let each = places.iter().enumerate();
+                each.map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
             let key = self.births[show.anchor].row_key.clone().expect("it has a row");
-            let mut values: Vec<Value> = places.iter().map(|&p| row[p].clone()).collect();
-            let locate = if key.is_content() {
-                values.extend(show.old.clone().unwrap_or_default());
-                one_by_content(&table, places.len())
+            let values = places.iter().map(|&p| &row[p]);
+            if let Some(key) = key.values() {
+                let q = self.q.get(Use::UpdateRow(shape), t, || {
+                    let locate = crate::transaction::locate(&table, places.len());
+                    format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set())
+                })?;
+                q.execute(params_from_iter(values.chain(&key)))?;
             } else {
-                values.extend(key.values().unwrap_or_default());
-                crate::transaction::locate(&table, places.len())
-            };
-            let sql = format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set.join(", "));
-            self.c.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+                let locate = one_by_content(&table, places.len());
+                let sql = format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set());
+                let old = show.old.as_deref().unwrap_or_default();
+                self.c.prepare_cached(&sql)?.execute(params_from_iter(values.chain(old)))?;
+            }
         } else {
-            let names: Vec<String> = places.iter().map(|&p| quote(&table.columns[p].name)).collect();
-            let marks: Vec<String> = (1..=places.len()).map(|i| format!("?{i}")).collect();
-            let sql = if places.is_empty() {
-                format!("INSERT OR ABORT INTO main.{} DEFAULT VALUES", quote(&table.name))
-            } else {
-                format!(
-                    "INSERT OR ABORT INTO main.{} ({}) VALUES ({})",
-                    quote(&table.name),
-                    names.join(", "),
-                    marks.join(", ")
-                )
-            };
-            self.c.prepare_cached(&sql)?.execute(params_from_iter(places.iter().map(|&p| &row[p])))?;
+            let q = self.q.get(Use::InsertRow(shape), t, || {
+                let names: Vec<String> = places.iter().map(|&p| quote(&table.columns[p].name)).collect();
+                let marks: Vec<String> = (1..=places.len()).map(|i| format!("?{i}")).collect();
+                match places.is_empty() {
+                    true => format!("INSERT OR ABORT INTO main.{} DEFAULT VALUES", quote(&table.name)),
+                    false => format!(
+                        "INSERT OR ABORT INTO main.{} ({}) VALUES ({})",
+                        quote(&table.name),
+                        names.join(", "),
+                        marks.join(", ")
+                    ),
+                }
+            })?;
+            q.execute(params_from_iter(places.iter().map(|&p| &row[p])))?;
         }
         Ok(())
     }
@@ -272,6 +278,7 @@ impl Txn<'_> {
         self.births[show.anchor].row_key = Some(key.clone());
         self.set_key(show.anchor, Some(key));
         self.births[show.anchor].rec.was = None;
+        self.births[show.anchor].row = None;
         let b = self.births[show.anchor].b;
         self.index_row(t, b, &table, Some(&row));
         for m in self.members(&show.class)? {

@@ -1,10 +1,11 @@
 //! What a dot stands for that is no insert: the index by which a delta is found.
+use super::prepared::{Prepared, Use};
 use crate::change::AliasKind;
 use crate::error::Error;
 use crate::record::{LocalDot, get_signed};
 use crate::store::damaged;
 use crate::value::Value;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
 /// What a dot that is no insert stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +21,9 @@ pub enum DotOf {
 }
 
 /// What a stored dot stands for.
-pub fn load_dot(c: &Connection, t: u32, d: LocalDot) -> Result<Option<DotOf>, Error> {
-    let sql = format!("SELECT what FROM _lockstep_dot_{t} WHERE d = ?1");
-    let what: Option<Value> =
-        c.prepare_cached(&sql)?.query_row([d.0], |r| Ok(Value::from(r.get_ref(0)?))).optional()?;
+pub fn load_dot(q: &mut Prepared<'_>, t: u32, d: LocalDot) -> Result<Option<DotOf>, Error> {
+    let q = q.get(Use::FindDot, t, || format!("SELECT what FROM _lockstep_dot_{t} WHERE d = ?1"))?;
+    let what: Option<Value> = q.query_row([d.0], |r| Ok(Value::from(r.get_ref(0)?))).optional()?;
     what.map(|w| decode_dot(&w).ok_or_else(|| damaged("a dot"))).transpose()
 }
 
@@ -50,26 +50,21 @@ pub fn decode_dot(what: &Value) -> Option<DotOf> {
     })
 }
 
-pub fn store_dot(c: &Connection, t: u32, d: LocalDot, of: &DotOf) -> Result<(), Error> {
+/// As it is stored. None: it stands for nothing any more.
+pub fn encode_dot(of: &DotOf) -> Option<Value> {
     let tagged = |tag: u8, numbers: &[i64]| {
         let mut o = vec![tag];
         numbers.iter().for_each(|n| crate::record::put_signed(&mut o, *n));
-        Value::Blob(o.into())
+        Some(Value::Blob(o.into()))
     };
-    let what = match of {
+    match of {
         DotOf::Births(list) => match list.as_slice() {
-            [] => {
-                c.prepare_cached(&format!("DELETE FROM _lockstep_dot_{t} WHERE d = ?1"))?.execute([d.0])?;
-                return Ok(());
-            }
-            [one] => Value::Integer(one.0),
+            [] => None,
+            [one] => Some(Value::Integer(one.0)),
             many => tagged(0, &many.iter().map(|b| b.0).collect::<Vec<_>>()),
         },
         DotOf::Conflict(b, r, l) => tagged(1, &[b.0, *r, l.0]),
         DotOf::Alias(a, b, k) => tagged(2, &[a.0, b.0, *k as i64]),
         DotOf::Future => tagged(3, &[]),
-    };
-    c.prepare_cached(&format!("INSERT OR REPLACE INTO _lockstep_dot_{t} (d, what) VALUES (?1, ?2)"))?
-        .execute(params![d.0, what])?;
-    Ok(())
+    }
 }

@@ -1,13 +1,16 @@
 //! Writing a transaction back: records, what is not shown, dots, links, archive, what is held.
 //!
 //! Always true here: the digest and the accounts of a table move by exactly what its stored births move.
-use super::dots::{load_dot, store_dot};
+use super::dots::{encode_dot, load_dot};
+use super::prepared::Use;
 use super::{Birth, DotOf, LOCAL_ROW, RAW, Standing, Txn, links};
+use crate::digest::Hash;
 use crate::error::Error;
 use crate::record::{Cell, Col, Existence, LocalDot, Register, Unshown, encode_cell, encode_unshown};
 use crate::store::{ARCHIVED, DELETED, HELD, VISIBLE};
 use crate::value::Value;
 use rusqlite::params;
+use std::collections::btree_map::Entry;
 
 impl Txn<'_> {
     /// Its part of the digest.
@@ -17,11 +20,12 @@ impl Txn<'_> {
             return 0;
         }
         let cols = &self.s.t(birth.t).cols;
-        let mut sum = self.hash.lives(birth.b, &self.s.replicas);
+        let start = self.hash.start(birth.b, &self.s.replicas);
+        let mut sum = Hash::lives(&start);
         for e in &birth.rec.entries {
             for f in &e.fields {
-                sum =
-                    sum.wrapping_add(self.hash.field(birth.b, &cols[usize::from(f.col.0)], &f.cell, &self.s.replicas));
+                let column = &cols[usize::from(f.col.0)];
+                sum = sum.wrapping_add(Hash::field(start, column, &f.cell, &self.s.replicas));
             }
         }
         sum
@@ -68,7 +72,7 @@ impl Txn<'_> {
         self.store_held()?;
         self.store_futures()?;
         for ((t, d), of) in std::mem::take(&mut self.dots) {
-            store_dot(self.c, t, d, &of)?;
+            self.store_dot(t, d, &of)?;
         }
         self.store_identity()?;
         self.store_ids()?;
@@ -86,6 +90,7 @@ impl Txn<'_> {
             self.c.prepare_cached("INSERT INTO _lockstep_moved (t, b) VALUES (?1, ?2)")?.execute(params![t, b.0])?;
         }
         self.s.store(self.c)?;
+        self.s.all_stored();
         self.forget();
         Ok(())
     }
@@ -123,16 +128,24 @@ impl Txn<'_> {
         let c = self.c;
         if birth.before.in_db {
             if birth.before.key == birth.key {
-                let sql = format!("UPDATE _lockstep_row_{t} SET rec = ?2 WHERE b = ?1");
-                c.prepare_cached(&sql)?.execute(params![b.0, bytes])?;
+                self.q
+                    .get(Use::UpdateRecord, t, || format!("UPDATE _lockstep_row_{t} SET rec = ?2 WHERE b = ?1"))?
+                    .execute(params![b.0, bytes])?;
             } else {
-                let sql = format!("UPDATE _lockstep_row_{t} SET k = ?2, rec = ?3 WHERE b = ?1");
-                c.prepare_cached(&sql)?.execute(params![b.0, birth.key, bytes])?;
+                self.q
+                    .get(Use::UpdateBirth, t, || format!("UPDATE _lockstep_row_{t} SET k = ?2, rec = ?3 WHERE b = ?1"))?
+                    .execute(params![b.0, birth.key, bytes])?;
             }
         } else {
-            let sql = format!("INSERT INTO _lockstep_row_{t} (b, k, rec) VALUES (?1, ?2, ?3)");
-            c.prepare_cached(&sql)?.execute(params![b.0, birth.key, bytes])?;
+            self.q
+                .get(Use::InsertBirth, t, || format!("INSERT INTO _lockstep_row_{t} (b, k, rec) VALUES (?1, ?2, ?3)"))?
+                .execute(params![b.0, birth.key, bytes])?;
         }
+        if let Some(key) = birth.key.clone().filter(|k| birth.before.key.as_ref() != Some(k)) {
+            // `all_by_key` counts on it.
+            self.used(t, &key)?;
+        }
+        let birth = &self.births[i];
         if !body.is_empty() {
             let sql = format!("INSERT OR REPLACE INTO _lockstep_unshown_{t} (b, body) VALUES (?1, ?2)");
             c.prepare_cached(&sql)?.execute(params![b.0, encode_unshown(&body)])?;
@@ -149,41 +162,62 @@ impl Txn<'_> {
                 .execute(params![t, b.0, now.0.0, now.1.map(|a| a.0)])?;
             }
         }
-        self.store_dots_of(i);
+        self.store_dots_of(i)?;
         self.store_links_of(i)
     }
 
     /// Which dots went out of the record, and which came in.
-    fn store_dots_of(&mut self, i: usize) {
+    fn store_dots_of(&mut self, i: usize) -> Result<(), Error> {
         let birth = &self.births[i];
         let (t, b) = (birth.t, birth.b);
-        let now: Vec<LocalDot> = birth.rec.entries.iter().map(|e| e.write.dot).filter(|d| *d != b).collect();
-        let gone: Vec<LocalDot> = birth.before.dots.iter().copied().filter(|d| !now.contains(d)).collect();
-        let come: Vec<LocalDot> = now.into_iter().filter(|d| !birth.before.dots.contains(d)).collect();
+        let is_now = |d: &LocalDot| birth.rec.entries.iter().any(|e| e.write.dot == *d);
+        let gone: Vec<LocalDot> = birth.before.dots.iter().copied().filter(|d| !is_now(d)).collect();
+        let now = birth.rec.entries.iter().map(|e| e.write.dot);
+        let come: Vec<LocalDot> = now.filter(|d| *d != b && !birth.before.dots.contains(d)).collect();
         for d in gone {
-            if let Some(list) = self.dot_births(t, d) {
+            if let Some(list) = self.dot_births(t, d)? {
                 list.retain(|x| *x != b);
             }
         }
         for d in come {
-            if let Some(list) = self.dot_births(t, d) {
-                list.push(b);
-                list.sort_unstable();
-                list.dedup();
+            if let Some(list) = self.dot_births(t, d)?
+                && let Err(at) = list.binary_search(&b)
+            {
+                list.insert(at, b);
             }
         }
+        Ok(())
     }
 
-    fn dot_births(&mut self, t: u32, d: LocalDot) -> Option<&mut Vec<LocalDot>> {
-        let c = self.c;
-        let of = self.dots.entry((t, d)).or_insert_with(|| {
-            // A dot of this transaction is not stored yet; an old one may stand for several births.
-            load_dot(c, t, d).ok().flatten().unwrap_or(DotOf::Births(Vec::new()))
-        });
-        match of {
+    fn dot_births(&mut self, t: u32, d: LocalDot) -> Result<Option<&mut Vec<LocalDot>>, Error> {
+        let of = match self.dots.entry((t, d)) {
+            Entry::Occupied(e) => e.into_mut(),
+            Entry::Vacant(e) => {
+                // A dot of this transaction is not stored yet; an old one may stand for several births.
+                let stored = if self.s.is_stored(t, d) { load_dot(&mut self.q, t, d)? } else { None };
+                e.insert(stored.unwrap_or(DotOf::Births(Vec::new())))
+            }
+        };
+        Ok(match of {
             DotOf::Births(list) => Some(list),
             DotOf::Conflict(..) | DotOf::Alias(..) | DotOf::Future => None,
-        }
+        })
+    }
+
+    fn store_dot(&mut self, t: u32, d: LocalDot, of: &DotOf) -> Result<(), Error> {
+        match encode_dot(of) {
+            Some(what) => self
+                .q
+                .get(Use::StoreDot, t, || {
+                    format!("INSERT OR REPLACE INTO _lockstep_dot_{t} (d, what) VALUES (?1, ?2)")
+                })?
+                .execute(params![d.0, what])?,
+            None if !self.s.is_stored(t, d) => 0,
+            None => {
+                self.q.get(Use::DropDot, t, || format!("DELETE FROM _lockstep_dot_{t} WHERE d = ?1"))?.execute([d.0])?
+            }
+        };
+        Ok(())
     }
 
     fn store_links_of(&mut self, i: usize) -> Result<(), Error> {
@@ -284,11 +318,12 @@ impl Txn<'_> {
             let Some(cell) = a.cell.filter(|c| *c != Cell::Unread && (history || a.lost)) else { continue };
             let mut o = Vec::new();
             encode_cell(&cell, &mut o);
-            self.c
-                .prepare_cached(
+            self.q
+                .get(Use::Archive, 0, || {
                     "INSERT OR REPLACE INTO _lockstep_archive (t, b, d, col, stamp, why, by, at, value)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                        .to_owned()
+                })?
                 .execute(params![
                     a.t,
                     a.b.0,

@@ -21,6 +21,7 @@ use std::cell::{Cell as Slot, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
 /// Reads a batch, or refuses it whole.
 pub fn decode_batch(bytes: &[u8], limits: &Limits) -> Result<Batch, Error> {
@@ -195,11 +196,11 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn take_long<E: serde::de::Error>(&self, number: u64) -> Result<Box<[u8]>, E> {
+    fn take_long<E: serde::de::Error>(&self, number: u64) -> Result<Arc<[u8]>, E> {
         let mut long = self.long.borrow_mut();
         let slot = usize::try_from(number).ok().and_then(|n| long.get_mut(n));
         match slot.and_then(Option::take) {
-            Some(bytes) => Ok(bytes.into_boxed_slice()),
+            Some(bytes) => Ok(bytes.into()),
             None => Err(self.refuse("it names a long value that was not there")),
         }
     }
@@ -646,22 +647,22 @@ impl<'de> Visitor<'de> for CellSeed<'_, '_> {
 /// Base64, or the number of a long value.
 struct BytesSeed<'n, 'a>(&'n Names<'a>);
 
-seed!(BytesSeed<'_, '_>, Box<[u8]>, deserialize_any);
+seed!(BytesSeed<'_, '_>, Arc<[u8]>, deserialize_any);
 
 impl Visitor<'_> for BytesSeed<'_, '_> {
-    type Value = Box<[u8]>;
+    type Value = Arc<[u8]>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("base64, or the number of a long value")
     }
 
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Box<[u8]>, E> {
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Arc<[u8]>, E> {
         self.0.take_long(number)
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Box<[u8]>, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Arc<[u8]>, E> {
         match BASE64.decode(text) {
-            Ok(bytes) => Ok(bytes.into_boxed_slice()),
+            Ok(bytes) => Ok(bytes.into()),
             Err(_) => Err(self.0.refuse("it has broken base64")),
         }
     }

@@ -25,7 +25,7 @@ fn any_stamp() -> impl Strategy<Value = Stamp> {
     prop_oneof![0..1000i64, 0..=i64::MAX].prop_map(Stamp)
 }
 
-fn any_bytes() -> impl Strategy<Value = Box<[u8]>> {
+fn any_bytes() -> impl Strategy<Value = std::sync::Arc<[u8]>> {
     vec(any::<u8>(), 0..12).prop_map(Into::into)
 }
 
