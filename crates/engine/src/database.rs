@@ -90,6 +90,17 @@ impl Database {
         Ok(Database { path: path.to_owned(), c, catalog, siblings, name })
     }
 
+    /// Calls `f` at every step of SQLite's machine, to count work; None: no more.
+    pub fn on_step(&mut self, f: Option<impl FnMut() + Send + 'static>) -> Result<(), Error> {
+        let handler = f.map(|mut f| {
+            move || {
+                f();
+                false
+            }
+        });
+        Ok(self.c.progress_handler(1, handler)?)
+    }
+
     /// Logical name.
     pub fn name(&self) -> &str {
         &self.name
