@@ -103,12 +103,14 @@ lockstep.toml, beside the first database or given with --config:
     #[command(after_help = "\
 Examples:
   lockstep agent
-  lockstep agent --listen 0.0.0.0:7467 --advertise hq.example:7467")]
+  lockstep agent --listen 0.0.0.0:7467 --advertise hq.example:7467
+  lockstep agent --advertise none               (a laptop behind a router)")]
     Agent {
         /// Where to listen; port 0 takes any [default: as last time, at first 127.0.0.1:7467]
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
-        /// Where others are to look for this node [default: as last time, at first where it listens]
+        /// Where others are to look for this node, or `none` if they can't reach it, so that it has to ask them for
+        /// news [default: as last time, at first where it listens]
         #[arg(long, value_name = "ADDR")]
         advertise: Option<String>,
     },

@@ -7,25 +7,29 @@ use crate::node::{DEFAULT_ADDRESS, Node};
 use crate::routes::blocking;
 use crate::server::{self, Bounds, Stop, stopped};
 use crate::state::AgentPlace;
-use crate::{Error, NodeId, Result, courier, watch};
+use crate::watch::{self, Folders};
+use crate::{Error, NodeId, Result, courier};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How long another process may hold the agent's lock: `status` takes it for a moment to see whether an agent runs.
 const STARTING: Duration = Duration::from_secs(3);
-/// How often it is seen whether there are new peers or databases.
-const ROLL_CALL: Duration = Duration::from_secs(5);
+/// How often it is seen whether there are new peers, should no watch tell.
+const ROLL_CALL: Duration = Duration::from_secs(30);
+/// How long what another process does in the home is gathered.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// What an agent is told at its start. What it is not told it remembers from last time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentOptions {
     /// `host:port` to listen on; port 0: any.
     pub listen: Option<String>,
-    /// `host:port` to tell to peers.
+    /// `host:port` to tell to peers; `none`: peers can't call this node, so it asks them for news.
     pub advertise: Option<String>,
 }
 
@@ -39,6 +43,8 @@ pub struct Agent {
 }
 
 const ADVERTISE: &str = "agent.advertise";
+/// What is advertised by a node that can't be called.
+pub(crate) const NOWHERE: &str = "none";
 
 impl Agent {
     /// Takes the agent's place in its home and begins to listen.
@@ -54,7 +60,7 @@ impl Agent {
         let listener = TcpListener::bind(&address).await.map_err(listen)?;
         let local = listener.local_addr().map_err(listen)?;
         if let Some(told) = &options.advertise {
-            if !crate::pair::good_address(told) {
+            if told != NOWHERE && !crate::pair::good_address(told) {
                 return Err(crate::pair::PairError::BadAddress { address: told.clone() }.into());
             }
             node.state().set_setting(ADVERTISE, told)?;
@@ -108,6 +114,9 @@ fn reachable_at(local: SocketAddr) -> SocketAddr {
 
 /// Keeps a courier for each peer.
 async fn couriers(node: Arc<Node>, mut stop: Stop) -> Result<()> {
+    let (touched, mut touches) = mpsc::unbounded_channel();
+    let mut home = Folders::new(touched);
+    home.follow(std::iter::once(node.home().path()));
     let mut at_work: HashMap<NodeId, AbortHandle> = HashMap::new();
     let mut tasks = JoinSet::new();
     loop {
@@ -115,13 +124,14 @@ async fn couriers(node: Arc<Node>, mut stop: Stop) -> Result<()> {
         match blocking(move || Ok(asked.state().peers()?)).await {
             Ok(peers) => {
                 at_work.retain(|id, task| {
-                    let stays = peers.iter().any(|p| p.node == *id) && !task.is_finished();
+                    let stays = peers.iter().any(|p| p.node == *id && p.address.is_some()) && !task.is_finished();
                     if !stays {
                         task.abort();
                     }
                     stays
                 });
-                for peer in peers {
+                // The others come by themselves.
+                for peer in peers.into_iter().filter(|p| p.address.is_some()) {
                     let task = || tasks.spawn(courier::courier(node.clone(), peer.node, stop.clone()));
                     at_work.entry(peer.node).or_insert_with(task);
                 }
@@ -132,7 +142,10 @@ async fn couriers(node: Arc<Node>, mut stop: Stop) -> Result<()> {
         tokio::select! {
             () = stopped(&mut stop) => break,
             () = tokio::time::sleep(ROLL_CALL) => {}
+            // Another process has written into the home: a command may have paired or retired a node.
+            Some(_) = touches.recv() => tokio::time::sleep(GATHER).await,
         }
+        while touches.try_recv().is_ok() {}
     }
     // Each sees the same signal, and none begins anything new after it.
     tasks.shutdown().await;

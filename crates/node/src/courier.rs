@@ -56,11 +56,6 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
                 continue;
             }
         };
-        if peer.address.is_none() {
-            // It comes by itself; it may tell an address then.
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            continue;
-        }
         let before = node.heads().borrow().clone();
         let pause = match node.sync(&peer, trigger, &|_| {}).await {
             Ok(entry) if entry.result != RunResult::Failed => {

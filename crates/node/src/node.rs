@@ -1,4 +1,5 @@
 //! One node: its home, key and state, and what can be asked of it.
+use crate::agent::NOWHERE;
 use crate::engine::{self, Balance, Database, Sibling, Summary};
 use crate::heads::Heads;
 use crate::home::{Home, Work};
@@ -309,13 +310,15 @@ impl Node {
 
     /// Where an invited node is to look for this one: where the agent is, or was, or will be.
     pub(crate) fn invited_to(&self) -> Result<String> {
-        Ok(self.state.agent()?.map_or_else(|| DEFAULT_ADDRESS.to_owned(), |a| a.advertised))
+        let place = self.state.agent()?;
+        let told = |a: AgentPlace| if a.advertised == NOWHERE { a.listening } else { a.advertised };
+        Ok(place.map_or_else(|| DEFAULT_ADDRESS.to_owned(), told))
     }
 
     /// The address to tell to a peer: that of the running agent, unless it leads from the peer to the peer itself.
     pub(crate) fn told_address(&self, peer: &str) -> Result<Option<String>> {
         let mine = self.agent()?.map(|a| a.advertised);
-        Ok(mine.filter(|mine| !is_loopback(mine) || is_loopback(peer)))
+        Ok(mine.filter(|mine| mine != NOWHERE && (!is_loopback(mine) || is_loopback(peer))))
     }
 
     /// The paired nodes, as they were last seen.

@@ -8,7 +8,6 @@ use crate::node::Node;
 use crate::routes::blocking;
 use crate::server::{Stop, stopped};
 use crate::shelf::ordered;
-use crate::state::AttachedDatabase;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
@@ -52,7 +51,7 @@ pub(crate) async fn watch(node: Arc<Node>, mut stop: Stop) -> Result<()> {
                 Vec::new()
             }
         };
-        folders.follow(&databases);
+        folders.follow(databases.iter().filter_map(|d| d.file.parent()));
         let mut again = false;
         for database in &databases {
             let concerned = all || names.iter().any(|name| concerns(name, &database.file));
@@ -63,6 +62,7 @@ pub(crate) async fn watch(node: Arc<Node>, mut stop: Stop) -> Result<()> {
             let (asked, which) = (node.clone(), database.clone());
             match blocking(move || asked.look(&which)).await {
                 Ok(writes) => {
+                    tracing::debug!(database = %database.name, writes, "looked");
                     let after = Outside::of(&database.file);
                     // Whoever wrote between the two looks is looked at again; so is what was written here.
                     if writes > 0 || before != after {
@@ -99,13 +99,14 @@ fn concerns(name: &OsString, file: &Path) -> bool {
     name.strip_prefix(file).is_some_and(|rest| matches!(rest, b"" | b"-wal" | b"-journal"))
 }
 
-struct Folders {
+/// Folders that are watched; what is touched in them is told by its whole name.
+pub(crate) struct Folders {
     watcher: Option<RecommendedWatcher>,
     followed: HashSet<PathBuf>,
 }
 
 impl Folders {
-    fn new(touched: mpsc::UnboundedSender<OsString>) -> Folders {
+    pub(crate) fn new(touched: mpsc::UnboundedSender<OsString>) -> Folders {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
             // Reading changes nothing.
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
@@ -123,9 +124,10 @@ impl Folders {
         Folders { watcher: watcher.ok(), followed: HashSet::new() }
     }
 
-    fn follow(&mut self, databases: &[AttachedDatabase]) {
+    /// Watches these too.
+    pub(crate) fn follow<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else { return };
-        for folder in databases.iter().filter_map(|d| d.file.parent()) {
+        for folder in folders {
             if self.followed.contains(folder) {
                 continue;
             }
