@@ -5,6 +5,7 @@ use crate::outcome::{Exit, Failure, Outcome};
 use crate::progress::Bar;
 use crate::text;
 use jiff::Timestamp;
+use lockstep_node::Node;
 use lockstep_node::invite::Invite;
 use lockstep_node::pair::Joining;
 use lockstep_node::preview::Preview;
@@ -12,6 +13,7 @@ use lockstep_node::state::Trigger;
 use lockstep_node::status::{Direction, PeerStatus, Share};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes an invite.
@@ -53,20 +55,24 @@ pub async fn pair(
     share: &[String],
     yes: bool,
 ) -> Result<Outcome, Failure> {
+    let can_ask = !context.json && !from_input && std::io::stdin().is_terminal();
+    if !yes && !can_ask {
+        return Err(Failure::usage(
+            "needs_yes",
+            "nobody can be asked here",
+            "say --yes if you agree to what `pair` does",
+        ));
+    }
     let node = context.node()?;
     let invite: Invite = read_invite(from_input)?.parse().map_err(lockstep_node::Error::from)?;
     let joining = node.join(&invite, name, share).await?;
-    let preview = match node.preview_with(&joining.peer, &joining.shares).await {
+    let preview = match shown(&node, &joining, yes).await {
         Ok(preview) => preview,
-        Err(e) => {
+        Err(failure) => {
             node.decline(&joining).await?;
-            return Err(e.into());
+            return Err(failure);
         }
     };
-    if !yes && !agreed(context, &joining, &preview, from_input)? {
-        node.decline(&joining).await?;
-        return Err(Failure::usage("declined", "nothing was paired and nothing was exchanged", ""));
-    }
     let peer = node.confirm(&joining)?;
     let bar = Bar::new(context.json);
     let run = node.sync(&peer, Trigger::Pair, &|p| bar.session(p)).await;
@@ -95,30 +101,25 @@ fn read_invite(from_input: bool) -> Result<String, Failure> {
     rpassword::prompt_password("Invite: ").map_err(unread)
 }
 
-fn agreed(context: &Context, joining: &Joining, preview: &Preview, from_input: bool) -> Result<bool, Failure> {
-    if context.json || from_input || !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "needs_yes",
-            "nobody can be asked here",
-            "say --yes if you agree to what `pair` does",
-        ));
+/// What the first sync would do; asks whether that shall be, unless the answer was given before.
+async fn shown(node: &Arc<Node>, joining: &Joining, yes: bool) -> Result<Preview, Failure> {
+    let preview = node.preview_with(&joining.peer, &joining.shares).await?;
+    if yes || agreed(joining, &preview).map_err(|e| Failure::usage("no_answer", e.to_string(), ""))? {
+        return Ok(preview);
     }
+    Err(Failure::usage("declined", "nothing was paired and nothing was exchanged", ""))
+}
+
+fn agreed(joining: &Joining, preview: &Preview) -> std::io::Result<bool> {
     let shared: Vec<&str> = joining.shares.iter().map(|s| s.what.as_str()).collect();
     let mut out = std::io::stderr();
-    let asked = writeln!(
-        out,
-        "{} shares with this node: {}\n\n{}\n",
-        text::plain(&joining.peer.name),
-        text::plain(&shared.join(", ")),
-        sync::previewed(preview)
-    )
-    .and_then(|()| write!(out, "Pair and sync? [y/N] "))
-    .and_then(|()| out.flush());
+    let (name, shared) = (text::plain(&joining.peer.name), text::plain(&shared.join(", ")));
+    writeln!(out, "{name} shares with this node: {shared}\n\n{}\n", sync::previewed(preview))?;
+    write!(out, "Pair and sync? [y/N] ")?;
+    out.flush()?;
     let mut answer = String::new();
-    match asked.and_then(|()| std::io::stdin().read_line(&mut answer)) {
-        Ok(_) => Ok(matches!(answer.trim(), "y" | "Y" | "yes")),
-        Err(e) => Err(Failure::usage("no_answer", e.to_string(), "")),
-    }
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Lists peers.
