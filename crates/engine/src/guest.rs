@@ -187,3 +187,120 @@ fn strip(copy: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()?;
     copy.execute_batch("VACUUM")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(path: &Path) -> String {
+        open(path).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let error = message(&path("no such.db"));
+        assert!(error.contains("no such.db") && error.contains("check the path"), "{error}");
+        assert!(!path("no such.db").exists());
+        assert!(message(folder.path()).contains("is not a file"));
+        std::fs::write(path("secret.db"), [7; 5000]).unwrap();
+        assert!(message(&path("secret.db")).contains("encrypted"));
+        let app = Connection::open(path("app.db")).unwrap();
+        app.execute_batch("CREATE TABLE t(a)").unwrap();
+        drop(app);
+        let mut bytes = std::fs::read(path("app.db")).unwrap();
+        bytes[100..140].fill(0xee);
+        std::fs::write(path("broken.db"), bytes).unwrap();
+        assert!(message(&path("broken.db")).contains("is damaged"));
+    }
+
+    #[test]
+    fn a_guest_trusts_nothing_and_fires_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        drop(Connection::open(&path).map(|c| c.execute_batch("CREATE TABLE t(a)")).unwrap());
+        let guest = open(&path).unwrap();
+        let pragma = |name: &str| guest.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0)).unwrap();
+        for (name, value) in [
+            ("foreign_keys", 0),
+            ("trusted_schema", 0),
+            ("wal_autocheckpoint", 0),
+            ("temp_store", 2),
+            ("synchronous", 2),
+            ("query_only", 0),
+        ] {
+            assert_eq!(pragma(name), value, "{name}");
+        }
+        assert!(guest.query_row("PRAGMA mmap_size", [], |r| r.get::<_, i64>(0)).is_ok_and(|size| size == 0));
+        for (config, on) in [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        ] {
+            assert_eq!(guest.db_config(config).unwrap(), on, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn a_lock_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        let app = Connection::open(&path).unwrap();
+        app.execute_batch("CREATE TABLE t(a); BEGIN EXCLUSIVE; INSERT INTO t VALUES (1)").unwrap();
+        let other = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            app.execute_batch("COMMIT").unwrap();
+        });
+        let guest = open(&path).unwrap();
+        guest.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        other.join().unwrap();
+        assert_eq!(guest.query_row("SELECT count(*) FROM t", [], |r| r.get::<_, i64>(0)).unwrap(), 2);
+    }
+
+    /// A live database in either journal mode, captured and written to while it is copied.
+    #[test]
+    fn a_backup_is_consistent_and_clean_if_asked() {
+        for mode in ["wal", "delete"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("app.db");
+            let app = Connection::open(&path).unwrap();
+            app.busy_timeout(Duration::from_secs(20)).unwrap();
+            app.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(())).unwrap();
+            app.execute_batch(
+                "CREATE TABLE a(id INTEGER PRIMARY KEY, x); CREATE TABLE b(id INTEGER PRIMARY KEY, x);
+                 INSERT INTO a(x) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                   SELECT randomblob(400) FROM n;
+                 INSERT INTO b SELECT * FROM a;",
+            )
+            .unwrap();
+            let tables = crate::catalog::read(&app, "db", &crate::config::DatabaseConfig::default()).unwrap().tables;
+            for (n, table) in tables.iter().enumerate() {
+                capture::install(&app, n as u32, table).unwrap();
+            }
+            let writer = std::thread::spawn(move || {
+                for _ in 0..100 {
+                    app.execute_batch("BEGIN IMMEDIATE; DELETE FROM a WHERE id = (SELECT min(id) FROM a); DELETE FROM b WHERE id = (SELECT min(id) FROM b); COMMIT").unwrap();
+                }
+                app
+            });
+            for clean in [false, true] {
+                let to = folder.path().join(format!("copy {clean}.db"));
+                std::fs::write(&to, []).unwrap();
+                backup(&path, &to, clean).unwrap();
+                let copy = Connection::open(&to).unwrap();
+                let number = |sql: &str| copy.query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap();
+                assert_eq!(number("SELECT (SELECT group_concat(id) FROM a) = (SELECT group_concat(id) FROM b)"), 1);
+                assert_eq!(number("SELECT count(*) FROM sqlite_master WHERE name LIKE '%lockstep%'") == 0, clean);
+                assert_eq!(copy.query_row("PRAGMA integrity_check", [], |r| r.get::<_, String>(0)).unwrap(), "ok");
+                if clean {
+                    assert_eq!(number("PRAGMA freelist_count"), 0);
+                }
+                drop(copy);
+                assert!(!folder.path().join(format!("copy {clean}.db-wal")).exists(), "one file, complete");
+            }
+            writer.join().unwrap();
+        }
+    }
+}
