@@ -167,8 +167,8 @@ fn delicate() -> Vec<Value> {
         text(b"\xff\xfe\x80"),
         text("größe \u{1f600}".as_bytes()),
         text(&[b'x'; 100_000]),
-        Value::Blob(Box::new([])),
-        Value::Blob(Box::new([0, 255, 0])),
+        Value::Blob([].into()),
+        Value::Blob([0, 255, 0].into()),
         Value::Blob(vec![7; 100_000].into()),
     ]
 }
