@@ -65,22 +65,31 @@ impl Txn<'_> {
     }
 
     /// What else is planned anew with what is touched: the rest of its cluster, since a death or an edge there may move
-    /// any of it to another class; and what refers to a birth whose class is another one now.
+    /// any of it to another class; and if so, what refers to any of it.
     pub fn touch_clusters(&mut self) -> Result<(), Error> {
         self.classes.clear();
         let mut todo: Vec<(u32, LocalDot)> = self.touched.iter().copied().collect();
         let mut done = BTreeSet::new();
         while let Some((t, b)) = todo.pop() {
             let Some(i) = self.find(t, b)? else { continue };
-            if !self.births[i].rec.linked || !done.insert((t, b)) {
+            if !self.births[i].rec.linked || done.contains(&(t, b)) {
                 continue;
             }
-            let mut more: Vec<(u32, LocalDot)> = self.cluster(t, b)?.0.into_iter().map(|m| (t, m)).collect();
-            if self.class(t, b)?.leader != self.births[i].leader_before() {
-                more.extend(self.children(t, b)?.into_iter().map(|(ct, c, _)| (ct, c)));
+            let cluster = self.cluster(t, b)?.0;
+            let mut moved = false;
+            for &m in &cluster {
+                done.insert((t, m));
+                self.touched.insert((t, m));
+                if let Some(k) = self.find(t, m)? {
+                    moved |= self.class(t, m)?.leader != self.births[k].leader_before();
+                }
             }
-            todo.extend(more.iter().copied());
-            self.touched.extend(more);
+            for m in cluster.into_iter().filter(|_| moved) {
+                for (ct, c, _) in self.children(t, m)? {
+                    self.touched.insert((ct, c));
+                    todo.push((ct, c));
+                }
+            }
         }
         Ok(())
     }

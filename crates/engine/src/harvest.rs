@@ -34,6 +34,8 @@ struct Slice {
     suspects: BTreeMap<(u32, LocalKey), Suspect>,
     /// New rows, for references that named nothing until now.
     born: Vec<(u32, LocalKey)>,
+    /// Rows that went, for references written before: (table, row, birth).
+    buried: Vec<(u32, Vec<Value>, LocalDot)>,
 }
 
 struct Suspect {
@@ -433,6 +435,7 @@ impl Txn<'_> {
         self.rows_now.remove(&(t, b));
         self.set_local_key(i, None);
         self.touched.insert((t, b));
+        slice.buried.push((t, old, b));
         Ok(())
     }
 
@@ -511,7 +514,7 @@ impl Txn<'_> {
         let (t, b) = (self.births[m].t, self.births[m].b);
         let mut out = Vec::new();
         if self.births[m].rec.held && self.is_held(m, register) {
-            self.read(m)?;
+            self.read_unshown(m)?;
             for e in &self.births[m].rec.entries {
                 match register {
                     Register::Existence if e.is_tombstone() => out.push((register, e.write.dot)),
@@ -554,7 +557,7 @@ impl Txn<'_> {
                 && slice.written.contains(&new)
                 && self.births[new].rec.entries.len() == 1
             {
-                self.renumber(slice, t, &key, new, by, s.at)?;
+                self.renumber(slice, t, &key, (new, by), &s.row, s.at)?;
                 continue;
             }
             self.log_delete(slice, t, key, s.row, s.at)?;
@@ -586,8 +589,8 @@ impl Txn<'_> {
         slice: &mut Slice,
         t: u32,
         key: &LocalKey,
-        new: usize,
-        by: LocalKey,
+        (new, by): (usize, LocalKey),
+        row: &[Value],
         at: Millis,
     ) -> Result<(), Error> {
         let Some(old) = self.by_key(t, key)? else { return Ok(()) };
@@ -600,7 +603,8 @@ impl Txn<'_> {
         self.births[new].key = None;
         self.births[new].row_key = None;
         slice.written.remove(&new);
-        let cols: Vec<(Col, Option<Value>)> = self.s.t(t).col_at.iter().flatten().map(|c| (*c, None)).collect();
+        let cols: Vec<(Col, Option<Value>)> =
+            self.s.t(t).col_at.iter().zip(row).filter_map(|(c, v)| c.map(|c| (c, Some(v.clone())))).collect();
         self.local_write(slice, old, &cols, at)?;
         if let Some(id) = id {
             self.left(t, id, b)?;
@@ -621,6 +625,7 @@ impl Txn<'_> {
         }
         for &i in &slice.written {
             self.name_rows(i)?;
+            self.name_buried(i, &slice.buried)?;
             self.births[i].standing = Standing::Shown;
         }
         let graves = std::mem::take(&mut slice.graves);
@@ -678,6 +683,29 @@ impl Txn<'_> {
                 self.link_now(t, b, col, to);
             }
             self.births[i].rec.entries[e].fields[f].cell = cell;
+        }
+        Ok(())
+    }
+
+    /// A reference to a row that went in the same slice was left dangling: it names that row, not nothing.
+    fn name_buried(&mut self, i: usize, buried: &[(u32, Vec<Value>, LocalDot)]) -> Result<(), Error> {
+        if buried.is_empty() {
+            return Ok(());
+        }
+        let (t, b, own) = (self.births[i].t, self.births[i].b, self.s.own);
+        let mut found = Vec::new();
+        for (e, entry) in self.births[i].rec.entries.iter().enumerate().filter(|(_, e)| e.write.dot.replica() == own) {
+            for (f, field) in entry.fields.iter().enumerate() {
+                let (Cell::Raw(v), Some((pt, r))) = (&field.cell, self.reference(t, field.col)) else { continue };
+                let Some(p) = self.s.t(pt).table.as_ref().and_then(|p| p.column(&r.target_column)) else { continue };
+                if let Some((_, _, to)) = buried.iter().rev().find(|(bt, row, _)| *bt == pt && row[p] == *v) {
+                    found.push((e, f, field.col, *to));
+                }
+            }
+        }
+        for (e, f, col, to) in found {
+            self.link_now(t, b, col, to);
+            self.births[i].rec.entries[e].fields[f].cell = Cell::Row(to);
         }
         Ok(())
     }

@@ -124,6 +124,7 @@ impl Txn<'_> {
         if let Some(id) = was
             && self.last_at(t, id)? == Some(b)
             && self.by_key(t, &LocalKey::Id(id))?.is_none()
+            && !self.named_by_nothing(t, id)?
         {
             return Ok((id, origin.is_some_and(|o| o != id)));
         }
@@ -141,6 +142,14 @@ impl Txn<'_> {
         let id = used.highest().max(highest).max(0) + 1;
         used.insert(id);
         Ok((id, origin.is_some()))
+    }
+
+    /// Does a value here name this id, that never named a row? Sync shall not give it a meaning.
+    fn named_by_nothing(&self, t: u32, id: i64) -> Result<bool, Error> {
+        Ok(self
+            .c
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM _lockstep_raw WHERE pt = ?1 AND value = ?2)")?
+            .query_row(params![t, id], |r| r.get(0))?)
     }
 
     fn highest_row(&mut self, t: u32) -> Result<i64, Error> {

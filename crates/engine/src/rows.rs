@@ -145,7 +145,8 @@ impl Txn<'_> {
         // What follows from it, follows once.
         let new = before.is_none() || was_shown != shown;
         let gone = new && !shown && (had_row || was_shown);
-        let came = new && shown && !had_row;
+        // What waited for it can be shown now, or is known to wait in vain.
+        let came = new && !had_row && !matches!(next, Plan::Waits(_));
         plan.plans.insert(id, next);
         if gone || before.is_none() && anchors.len() > 1 {
             self.touch_children(t, l)?;

@@ -355,7 +355,7 @@ impl<'c> Txn<'c> {
         });
         self.index.insert((t, b), i);
         if class.is_some() {
-            self.read(i)?;
+            self.read_unshown(i)?;
         }
         Ok(i)
     }
@@ -550,6 +550,29 @@ impl<'c> Txn<'c> {
             None => None,
         };
         self.fill(i, &body, row.as_deref());
+        Ok(())
+    }
+
+    /// Fills just the cells that the row does not show, and says which those are: the row itself may be newer than what
+    /// is known of it.
+    pub fn read_unshown(&mut self, i: usize) -> Result<(), Error> {
+        if self.births[i].read {
+            return Ok(());
+        }
+        let body = if self.births[i].rec.unshown { self.body(self.births[i].t, self.births[i].b)? } else { Vec::new() };
+        let birth = &mut self.births[i];
+        let has_row = birth.standing == Standing::Shown;
+        for e in &mut birth.rec.entries {
+            for f in &mut e.fields {
+                let kept = body.iter().find(|(c, d, _)| *c == f.col && *d == e.write.dot).map(|(_, _, v)| v.clone());
+                f.shown = has_row && kept.is_none();
+                match (&mut f.cell, kept) {
+                    (cell @ Cell::Unread, Some(v)) => *cell = Cell::Value(v),
+                    (Cell::Raw(raw), Some(v)) => *raw = v,
+                    (Cell::Unread | Cell::Raw(_), None) | (Cell::Value(_) | Cell::Row(_), _) => {}
+                }
+            }
+        }
         Ok(())
     }
 

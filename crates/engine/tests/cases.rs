@@ -315,3 +315,38 @@ fn rows_that_name_later_rows_are_entered_with_what_they_name() {
         );
     }
 }
+
+#[test]
+fn a_merged_row_keeps_its_values_when_it_is_deleted_or_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = "CREATE TABLE n (id INTEGER PRIMARY KEY, k TEXT UNIQUE, v);";
+    let config = "[tables.n]\ncolumns = { v = 'review' }\n";
+    let (a, b) = (Replica::new(dir.path(), "a", schema), Replica::new(dir.path(), "b", schema));
+    a.sql("INSERT INTO n VALUES (1, 'k1', '<mine>'), (2, 'k2', '<old>')");
+    b.sql("INSERT INTO n VALUES (5, 'k1', '<theirs>'), (6, 'k2', '<other>')");
+    let (a, b) = (a.attach(config), b.attach(config));
+    pull(&a, &b);
+    a.sql("DELETE FROM n WHERE id = 1; UPDATE n SET v = '<new>' WHERE id = 2");
+    a.harvest();
+    let kept = "SELECT CAST(body AS TEXT) FROM _lockstep_unshown_1 UNION ALL SELECT CAST(value AS TEXT) FROM _lockstep_archive";
+    let kept = a.rows(kept).concat();
+    for text in ["<mine>", "<theirs>", "<old>", "<other>"] {
+        assert!(kept.contains(text), "{text} is nowhere");
+    }
+    settle(&[&a, &b]);
+}
+
+#[test]
+fn a_child_left_dangling_before_anyone_looked_waits_for_nothing() {
+    let s = Case::new(2, SCHEMA, CONFIG);
+    s.writes(
+        1,
+        "PRAGMA foreign_keys = OFF; INSERT INTO p VALUES (4, NULL, 'x', 'y'); INSERT INTO c VALUES (1, 4, 'child');
+         DELETE FROM p; PRAGMA foreign_keys = ON",
+    );
+    s.pull_some(0, 1, 1, usize::MAX);
+    s.everybody();
+    s.show("SELECT z FROM c", &["child"]);
+    s.show("SELECT count(*) FROM p", &["0"]);
+    assert!(s.nodes.iter().all(|r| r.open().held().unwrap().is_empty()));
+}

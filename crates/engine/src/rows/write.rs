@@ -287,10 +287,12 @@ impl Txn<'_> {
             for e in &mut birth.rec.entries {
                 let dot = e.write.dot;
                 for f in &mut e.fields {
-                    f.shown = show
-                        .cells
-                        .get(&f.col)
-                        .is_some_and(|(d, c)| *d == dot || *c == f.cell && !matches!(c, Cell::Unread));
+                    // A dead birth of a living row keeps its values for itself: writes to the row are none to it.
+                    f.shown = (lives || show.dead)
+                        && show
+                            .cells
+                            .get(&f.col)
+                            .is_some_and(|(d, c)| *d == dot || *c == f.cell && !matches!(c, Cell::Unread));
                 }
             }
             birth.standing = if lives || show.dead { Standing::Shown } else { Standing::Dead };
