@@ -26,7 +26,7 @@ pub struct Limit {
 
 impl Default for Limit {
     fn default() -> Self {
-        Limit { items: 4000, bytes: 4 << 20 }
+        Limit { items: 1500, bytes: 1 << 20 }
     }
 }
 

@@ -276,7 +276,7 @@ pub struct PullLimit {
 impl Default for PullLimit {
     /// So little that the application never waits long for the lock while it is applied.
     fn default() -> PullLimit {
-        PullLimit { items: 4_000, bytes: 4 << 20 }
+        PullLimit { items: 1_500, bytes: 1 << 20 }
     }
 }
 
