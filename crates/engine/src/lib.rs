@@ -31,6 +31,7 @@ mod report;
 mod rows;
 mod sibling;
 mod store;
+pub mod suggest;
 mod transaction;
 pub mod value;
 

@@ -1,0 +1,232 @@
+//! What a superadmin should be asked about a database: looked up in names and data, never acted upon.
+//!
+//! Always true here: nothing is written; no table is read beyond [`SAMPLE`] rows. Evidence is counted and shown, since
+//! a name proves nothing: a person confirms each suggestion by writing it into the configuration, and each says how.
+//! Not here: what the schema itself declares, which [`crate::catalog`] reads and follows without asking.
+mod identity;
+mod names;
+mod references;
+
+use crate::catalog::{Catalog, Key, Table};
+use rusqlite::Connection;
+use std::fmt;
+
+/// Rows of a table that are looked at.
+const SAMPLE: usize = 20_000;
+
+/// Why nothing could be suggested.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite refused.
+    #[error("looking through table `{table}` for suggestions: {source}")]
+    Sqlite {
+        /// Table.
+        table: String,
+        /// SQLite's words.
+        source: rusqlite::Error,
+    },
+}
+
+/// A database to look at: this one, or one beside it to which it may refer.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its logical name.
+    pub name: &'a str,
+    /// Its file.
+    pub conn: &'a Connection,
+    /// Its schema.
+    pub catalog: &'a Catalog,
+}
+
+/// One thing that a superadmin may want to say in the configuration, or should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suggestion {
+    /// The key means nothing on other servers: ids are mapped. Nothing to do.
+    Surrogate {
+        /// Table.
+        table: String,
+        /// Its id.
+        column: String,
+    },
+    /// These columns tell which row is the same on another server.
+    Identity {
+        /// Table.
+        table: String,
+        /// Columns.
+        columns: Vec<String>,
+        /// In force already: by a UNIQUE constraint, a primary key or the configuration.
+        declared: bool,
+        /// Rows looked at; no two of them are alike in these columns.
+        rows: u64,
+    },
+    /// The table has a surrogate id, and no columns were found that tell its rows apart.
+    NoIdentity {
+        /// Table.
+        table: String,
+    },
+    /// A column seems to name a row of another table.
+    Reference {
+        /// Table.
+        table: String,
+        /// Column.
+        column: String,
+        /// Logical name of the other database; None: this one.
+        database: Option<String>,
+        /// The table referred to.
+        target: String,
+        /// Rows looked at whose value is there.
+        matching: u64,
+        /// Rows looked at whose value is not there.
+        missing: u64,
+    },
+    /// The table seems to concern one server alone.
+    Local {
+        /// Table.
+        table: String,
+        /// What its name speaks of.
+        why: &'static str,
+    },
+    /// A column seems to hold a secret or a right: a conflict should wait for a person.
+    Delicate {
+        /// Table.
+        table: String,
+        /// Column.
+        column: String,
+    },
+    /// A column seems to say when a row was last changed.
+    Modified {
+        /// Table.
+        table: String,
+        /// Column.
+        column: String,
+    },
+    /// Migrations made by Alembic's autogenerate would drop our tables.
+    Alembic,
+}
+
+/// What to add to Alembic's `env.py`, so that autogenerate does not propose to drop our tables.
+pub const ALEMBIC: &str = "\
+def include_object(object, name, type_, reflected, compare_to):
+    return not (type_ == \"table\" and name.startswith(\"_lockstep_\"))
+
+# and in both calls: context.configure(..., include_object=include_object)";
+
+impl fmt::Display for Suggestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Suggestion::Surrogate { table, column } => {
+                write!(f, "{table}: `{column}` is given out by each server for itself, and mapped")
+            }
+            Suggestion::Identity { table, columns, declared: true, rows: _ } => {
+                write!(f, "{table}: rows with the same {} are the same row on every server", listed(columns))
+            }
+            Suggestion::Identity { table, columns, declared: false, rows } => write!(
+                f,
+                "{table}: no two of {rows} rows have the same {}; if that tells which row is the same elsewhere, say \
+                 identity = {}",
+                listed(columns),
+                array(columns)
+            ),
+            Suggestion::NoIdentity { table } => {
+                write!(
+                    f,
+                    "{table}: nothing tells which row is the same elsewhere, so every row made on a server is one of its own"
+                )
+            }
+            Suggestion::Reference { table, column, database, target, matching, missing } => {
+                let target = database.as_ref().map_or_else(|| target.clone(), |d| format!("{d}.{target}"));
+                write!(
+                    f,
+                    "{table}: `{column}` seems to refer to {target} ({matching} rows fit, {missing} do not); if so, say \
+                     references = {{ {} = {} }}",
+                    bare(column),
+                    text(&target)
+                )
+            }
+            Suggestion::Local { table, why } => {
+                write!(
+                    f,
+                    "{table}: it looks like {why}, of this server alone; if so, say exclude = {}",
+                    array(&[table])
+                )
+            }
+            Suggestion::Delicate { table, column } => write!(
+                f,
+                "{table}: `{column}` looks delicate; to have a person decide its conflicts, say columns = {{ {} = \"review\" }}",
+                bare(column)
+            ),
+            Suggestion::Modified { table, column } => write!(
+                f,
+                "{table}: `{column}` looks like the time of the last change; to date the rows there are by it, say modified = {}",
+                text(column)
+            ),
+            Suggestion::Alembic => {
+                write!(f, "Alembic's autogenerate would drop Lockstep's tables; in env.py say\n{ALEMBIC}")
+            }
+        }
+    }
+}
+
+fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<_> = names.iter().map(|n| format!("`{}`", n.as_ref())).collect();
+    quoted.join(", ")
+}
+
+/// As TOML.
+fn array<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<_> = names.iter().map(|n| text(n.as_ref())).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// As TOML.
+fn text(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// As a key of TOML.
+fn bare(name: &str) -> String {
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain { name.to_owned() } else { text(name) }
+}
+
+/// Everything that is to be said of a database, table by table. `others` are the databases that it may refer to.
+///
+/// # Errors
+/// SQLite's.
+pub fn suggest(subject: Subject<'_>, others: &[Subject<'_>]) -> Result<Vec<Suggestion>, Error> {
+    let mut out = Vec::new();
+    for table in &subject.catalog.tables {
+        let name = || table.name.clone();
+        if let Some(why) = names::local(&table.name) {
+            out.push(Suggestion::Local { table: name(), why });
+            continue;
+        }
+        if let Some(id) = table.surrogate() {
+            out.push(Suggestion::Surrogate { table: name(), column: table.columns[id].name.clone() });
+        }
+        let failed = |source| Error::Sqlite { table: name(), source };
+        out.extend(identity::of(subject, table).map_err(failed)?);
+        out.extend(references::of(subject, others, table).map_err(failed)?);
+        out.extend(modified(table));
+        let delicate = table.columns.iter().filter(|c| names::delicate(&c.name, &c.declared_type));
+        let undecided = delicate.filter(|c| !table.config.columns.keys().any(|k| k.eq_ignore_ascii_case(&c.name)));
+        out.extend(undecided.map(|c| Suggestion::Delicate { table: name(), column: c.name.clone() }));
+    }
+    let left_out = subject.catalog.left_out.iter().map(|l| &l.name);
+    if subject.catalog.tables.iter().map(|t| &t.name).chain(left_out).any(|n| n.eq_ignore_ascii_case("alembic_version"))
+    {
+        out.push(Suggestion::Alembic);
+    }
+    Ok(out)
+}
+
+fn modified(table: &Table) -> Option<Suggestion> {
+    if table.config.modified.is_some() || table.key == Key::Content {
+        return None;
+    }
+    let column = names::MODIFIED.iter().find_map(|name| table.column(name))?;
+    Some(Suggestion::Modified { table: table.name.clone(), column: table.columns[column].name.clone() })
+}
+
+#[cfg(test)]
+mod tests;
