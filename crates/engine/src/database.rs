@@ -344,7 +344,9 @@ impl Database {
 
     pub(crate) fn count_held(&self) -> Result<u64, Error> {
         Ok(self.c.query_row(
-            "SELECT (SELECT count(*) FROM (SELECT DISTINCT t, b FROM _lockstep_held)) + (SELECT count(*) FROM _lockstep_future)",
+            "SELECT (SELECT count(*) FROM (SELECT DISTINCT h.t, coalesce(c.leader, h.b) FROM _lockstep_held AS h
+               LEFT JOIN _lockstep_class AS c ON c.t = h.t AND c.b = h.b))
+             + (SELECT count(*) FROM (SELECT DISTINCT t, d FROM _lockstep_future))",
             [],
             |r| r.get(0),
         )?)

@@ -23,7 +23,7 @@ pub struct AttachReport {
 pub struct AttachedTable {
     /// Name.
     pub name: String,
-    /// Rows that live.
+    /// Rows shown here.
     pub rows: u64,
     /// Captured here.
     pub synced: bool,
@@ -125,7 +125,7 @@ pub struct TableSummary {
     pub columns: Vec<String>,
     /// What has been received.
     pub vector: Vector,
-    /// Rows that live.
+    /// Rows shown here.
     pub rows: u64,
     /// Over the logical state.
     pub digest: u128,

@@ -104,6 +104,7 @@ pub struct TableState {
     /// The vector as it stood when the last transaction was stored.
     stored: BTreeMap<u32, u64>,
     pub digest: u128,
+    /// Shown here.
     pub rows: i64,
     pub accounts: Accounts,
     pub harvested: i64,

@@ -56,7 +56,6 @@ struct Before {
     links: Vec<(Col, LocalDot)>,
     raws: bool,
     class: Option<(LocalDot, Option<LocalDot>)>,
-    lives: bool,
 }
 
 /// One birth, in memory.
@@ -331,7 +330,6 @@ impl<'c> Txn<'c> {
             links: links(&rec),
             raws: rec.entries.iter().any(|e| e.fields.iter().any(|f| matches!(f.cell, Cell::Raw(_)))),
             class,
-            lives,
         };
         let standing = match (shown, lives) {
             (true, true) => Standing::Shown,

@@ -97,7 +97,6 @@ impl Txn<'_> {
 
     fn store_birth(&mut self, i: usize) -> Result<(), Error> {
         self.read(i)?;
-        let lives = self.lives(i);
         let (hash, accounts) = (self.hash_of(i), self.accounts_of(i));
         let (t, b) = (self.births[i].t, self.births[i].b);
         let class = if self.births[i].rec.linked { Some(self.class(t, b)?) } else { None };
@@ -109,7 +108,7 @@ impl Txn<'_> {
             let birth = &self.births[i];
             let s = self.s.t_mut(t);
             s.digest = s.digest.wrapping_sub(birth.rec.hash).wrapping_add(hash);
-            s.rows += i64::from(lives) - i64::from(birth.before.in_db && birth.before.lives);
+            s.rows += i64::from(birth.key.is_some()) - i64::from(birth.before.key.is_some());
             for (k, account) in [VISIBLE, ARCHIVED, DELETED, HELD].into_iter().enumerate() {
                 s.accounts[account] += i64::from(accounts[k]) - i64::from(birth.rec.accounts[k]);
             }
