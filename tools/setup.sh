@@ -41,7 +41,7 @@ packages() {
         apt_updated=yes
     fi
     # shellcheck disable=SC2086 # a list of words
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $wanted >/dev/null ||
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends $wanted >/dev/null ||
         lacks "the packages$wanted: apt could not install them (as root: apt-get install$wanted)"
 }
 
