@@ -29,13 +29,15 @@ impl HomeNode {
         .await
     }
 
-    /// A session with every peer, one after the other. A peer that fails is an entry with its reason, and the
-    /// others go on.
+    /// A session with every peer that can be called, one after the other. A peer that fails is an entry with its
+    /// reason, and the others go on. Those that come by themselves are called only where there are no others, so
+    /// that a person is told why nothing happened.
     pub(crate) async fn sync_now(&self) -> Result<RunView, Failure> {
         let (node, peers) = self
             .ask(|node| {
-                let peers = node.state().peers()?;
-                Ok((node, peers))
+                let (called, coming): (Vec<_>, Vec<_>) =
+                    node.state().peers()?.into_iter().partition(|peer| peer.address.is_some());
+                Ok((node, if called.is_empty() { coming } else { called }))
             })
             .await?;
         let mut entries = Vec::with_capacity(peers.len());
