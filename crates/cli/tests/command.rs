@@ -237,6 +237,9 @@ fn the_exit_status_says_whether_somebody_is_waited_for_and_whether_the_sides_agr
     let synced = joiner.well(&["sync", "hq"]);
     assert_eq!((&synced["peers"][0]["sent"], &synced["peers"][0]["verified"]), (&json!(1), &json!(true)), "{synced}");
     assert_eq!(joiner.well(&["pending"])["changes"], json!([]));
+    let there = host.well(&["runs"]);
+    assert_eq!((&there["runs"][0]["trigger"], &there["runs"][0]["received"]), (&json!("peer"), &json!(1)), "{there}");
+    assert_eq!(there["runs"][0]["result"], "verified", "{there}");
 
     host.app("UPDATE user SET team = 1 WHERE username = 'admin'");
     joiner.app("UPDATE user SET team = 2 WHERE username = 'admin'");

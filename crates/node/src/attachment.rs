@@ -235,6 +235,13 @@ impl Node {
             &mut |done, all| progress(&database.name, done, all),
         )
         .map_err(|e| Error::engine(&database.name, e))?;
+        let (name, now) = (self.name()?, self.now());
+        let summary = self.with_database(database, |db| {
+            let summary = db.summary()?;
+            db.name_replica(summary.replica, &name, now)?;
+            Ok(summary)
+        })?;
+        self.stands(&database.name, &summary);
         Ok(DatabaseReport {
             name: database.name.clone(),
             file: database.file.display().to_string(),

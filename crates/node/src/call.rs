@@ -16,6 +16,8 @@ use std::time::Duration;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long nothing may come while an answer is on its way.
 const STALL: Duration = Duration::from_secs(30);
+/// Bytes a second below which a line is too slow to go on.
+const SLOWEST: u64 = 16 << 10;
 /// The largest error message that is read.
 const PROBLEM: usize = 16 << 10;
 
@@ -143,7 +145,6 @@ impl Link {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(CONNECT)
-            .read_timeout(STALL)
             .pool_idle_timeout(Duration::from_secs(10))
             .pool_max_idle_per_host(2)
             .tcp_nodelay(true)
@@ -174,16 +175,17 @@ impl Link {
         (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
     }
 
-    /// One request and its whole answer of at most `limit` bytes, within `within`.
+    /// One request and its whole answer of at most `limit` bytes. The peer may think for as long as `within`; a slow
+    /// line gets more.
     pub async fn post(&self, path: &str, body: Vec<u8>, limit: usize, within: Duration) -> Result<Vec<u8>, Error> {
         self.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
+        let slow_line = Duration::from_secs((body.len() + limit) as u64 / SLOWEST);
         let mut request = self.client.post(format!("https://{}{path}", self.address)).body(body);
         if let Some(told) = &self.told {
             request = request.header(crate::routes::ADDRESS, told);
         }
-        // The stall bound must not cut a request that is held on purpose.
         let call = async {
-            let response = request.timeout(within).send().await.map_err(|e| self.failure(&e))?;
+            let response = request.send().await.map_err(|e| self.failure(&e))?;
             let status = response.status().as_u16();
             if response.status().is_success() {
                 return self.read(response, limit).await;
@@ -191,7 +193,7 @@ impl Link {
             let body = self.read(response, PROBLEM).await?;
             Err(Error::Refused { status, problem: said(status, &body) })
         };
-        match tokio::time::timeout(within, call).await {
+        match tokio::time::timeout(within + slow_line, call).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::TimedOut { address: self.address.clone() }),
         }
@@ -199,14 +201,19 @@ impl Link {
 
     async fn read(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.failure(&e))? {
+        loop {
+            let chunk = match tokio::time::timeout(STALL, response.chunk()).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(None)) => return Ok(body),
+                Ok(Err(e)) => return Err(self.failure(&e)),
+                Err(_) => return Err(Error::TimedOut { address: self.address.clone() }),
+            };
             self.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             if body.len() + chunk.len() > limit {
                 return Err(Error::TooLarge { address: self.address.clone(), limit });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
     }
 
     fn failure(&self, e: &reqwest::Error) -> Error {

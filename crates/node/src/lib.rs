@@ -28,6 +28,7 @@ mod shelf;
 pub mod state;
 pub mod status;
 pub mod tls;
+mod visit;
 mod watch;
 
 pub use error::Error;

@@ -1,4 +1,5 @@
 //! One node: its home, key and state, and what can be asked of it.
+use crate::access::Access;
 use crate::agent::NOWHERE;
 use crate::engine::{self, Balance, Database, Sibling, Summary};
 use crate::heads::Heads;
@@ -10,7 +11,7 @@ use crate::{Error, Result};
 use crate::{pair, platform};
 use jiff::Timestamp;
 use lockstep_engine::id::Millis;
-use lockstep_wire::message::{DatabaseHello, Hello, TableHello, TableState};
+use lockstep_wire::message::{DatabaseHello, Hello, TableState};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -249,8 +250,11 @@ impl Node {
 
     /// Remembers where a database stands.
     pub(crate) fn stands(&self, database: &str, summary: &Summary) {
-        if let Err(e) = self.remember_replica(summary.replica, self.id()) {
-            tracing::warn!(error = %e, "a replica's name could not be remembered");
+        // Nothing depends on these at once, and they are written again with the next harvest.
+        let remembered = self.remember_replica(summary.replica, self.id());
+        let marked = self.state.remember_mark(database, summary.replica, summary.mark);
+        if let Err(e) = remembered.and(marked.map(drop).map_err(Error::from)) {
+            tracing::warn!(error = %e, "what a file says of its history could not be remembered");
         }
         let vectors = summary.tables.iter().map(|t| (t.name.clone(), t.vector.clone())).collect();
         self.heads.send_if_modified(|heads| heads.set(database, vectors));
@@ -259,17 +263,18 @@ impl Node {
     /// Remembers what a peer's hello says.
     pub(crate) fn greeted(&self, peer: NodeId, hello: &Hello, clock_offset: Option<i64>) -> Result<()> {
         let now = self.now();
-        let faults: Vec<String> = hello
-            .databases
-            .iter()
-            .flat_map(|d| d.capture.iter().map(move |fault| format!("{}: {fault}", d.name)))
-            .collect();
-        let capture = if faults.is_empty() { "ok".to_owned() } else { faults.join("; ") };
-        let held = hello.databases.iter().map(|d| d.held).sum();
+        // What it says of databases that are not shared with it is not asked for, and not believed.
+        let access = Access::new(&self.state.shares(peer)?);
+        let shared = || hello.databases.iter().filter(|d| access.names(&d.name));
+        let faults: Vec<String> =
+            shared().flat_map(|d| d.capture.iter().map(move |fault| format!("{}: {fault}", d.name))).collect();
+        let faults: String = faults.join("; ").chars().filter(|c| !c.is_control()).take(500).collect();
+        let capture = if faults.is_empty() { "ok".to_owned() } else { faults };
+        let held = shared().map(|d| d.held).fold(0, u64::saturating_add).min(i64::MAX.unsigned_abs());
         let clock_offset = clock_offset.or_else(|| hello.now_ms.0.checked_sub(now.0));
         self.state.met(peer, &Contact { clock_offset, held, capture }, now)?;
-        for database in &hello.databases {
-            self.remember_replica(database.replica, peer)?;
+        for database in shared() {
+            self.meet_replica(database, peer, &hello.name)?;
             let states: Vec<TableState> = database
                 .tables
                 .iter()
@@ -280,19 +285,16 @@ impl Node {
         Ok(())
     }
 
-    /// Sees whether all that both share is equal, and remembers when it was.
-    pub(crate) fn compared(&self, peer: NodeId, mine: &[DatabaseHello], theirs: &[DatabaseHello]) -> Result<()> {
-        let equal = |mine: &DatabaseHello| {
-            let theirs = theirs.iter().find(|d| d.name == mine.name && d.digest_key == mine.digest_key);
-            theirs.is_some_and(|theirs| {
-                let state = |t: &TableHello| (t.name.clone(), t.vector.clone(), t.digest);
-                mine.tables.iter().map(state).eq(theirs.tables.iter().map(state))
-            })
-        };
-        if !mine.is_empty() && mine.len() == theirs.len() && mine.iter().all(equal) {
-            self.state.set_verified(peer, self.now())?;
+    /// Remembers whose a replica is, here and in the file, where rules may name the node.
+    fn meet_replica(&self, database: &DatabaseHello, peer: NodeId, name: &str) -> Result<()> {
+        if !self.remember_replica(database.replica, peer)? || !pair::good_name(name) {
+            return Ok(());
         }
-        Ok(())
+        let Some(attached) = self.state.databases()?.into_iter().find(|d| d.name == database.name) else {
+            return Ok(());
+        };
+        let now = self.now();
+        self.with_database(&attached, |db| db.name_replica(database.replica, name, now))
     }
 
     pub(crate) fn siblings(&self, name: &str) -> Result<Vec<Sibling>> {

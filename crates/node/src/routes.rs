@@ -9,6 +9,7 @@ use crate::node::Node;
 use crate::pair::good_address;
 use crate::server::{Caller, Gate, Standing, Stop, stopped};
 use crate::shelf::{Shelf, refusal};
+use crate::visit::{self, Visit};
 use crate::{Error, Result};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -78,6 +79,8 @@ struct Seat {
     answer: Mutex<Option<(Instant, Arc<Vec<u8>>)>>,
     /// A large batch, as far as it has come.
     batch: Mutex<Option<(Instant, Parts)>>,
+    /// The session that it leads.
+    visit: Mutex<Option<Visit>>,
 }
 
 impl Desk {
@@ -88,6 +91,7 @@ impl Desk {
             waits: Arc::new(Semaphore::new(WAITS)),
             answer: Mutex::default(),
             batch: Mutex::default(),
+            visit: Mutex::default(),
         };
         peers.entry(peer).or_insert_with(|| Arc::new(seat())).clone()
     }
@@ -316,10 +320,14 @@ async fn hello(
     let last = !hello.harvest;
     match answered(&served, id, Request::Hello(hello.clone())).await? {
         Reply::Hello(mine) => {
-            if last {
-                let (node, mine) = (served.node.clone(), mine.databases.clone());
-                blocking(move || node.compared(id, &mine, &hello.databases)).await?;
-            }
+            let equal = last.then(|| visit::equal(&mine.databases, &hello.databases));
+            let seat = served.desk.seat(id);
+            let now = served.node.now();
+            // A last word ends the session; a first word says that the one before was broken off.
+            let next = (!last).then(|| Visit::new(now));
+            let before = std::mem::replace(&mut *lock(&seat.visit), next);
+            let node = served.node.clone();
+            blocking(move || node.visited(id, before.filter(Visit::moved), equal, now)).await?;
             Ok(json(mine.to_json()))
         }
         _ => Err(out_of_turn()),
@@ -330,7 +338,10 @@ async fn pull(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
     let limits = Limits::default();
     let ask = Pull::from_json(&read(body, limits.message).await?, &limits)?;
     let Reply::Batch(batch) = answered(&served, id, Request::Pull(ask)).await? else { return Err(out_of_turn()) };
-    let packed = spawn(move || encode_batch(&batch, &limits)).await??.bytes;
+    let (batch, packed) = spawn(move || encode_batch(&batch, &limits).map(|e| (batch, e.bytes))).await??;
+    if let Some(visit) = lock(&served.desk.seat(id).visit).as_mut() {
+        visit.gave(&batch, packed.len(), served.node.now());
+    }
     let cut = Cut::new(&packed, &limits);
     if cut.of() == 1 {
         return Ok(binary(packed));
@@ -377,11 +388,16 @@ async fn push(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
             }
         }
     }
+    let bytes = body.len();
     let batch = spawn(move || decode_batch(&body, &limits)).await??;
+    let items = batch.items.len();
     let (node, database, end) = (served.node.clone(), batch.database.clone(), batch.end.clone());
     let Reply::PushAck(ack) = answered(&served, id, Request::Push(Box::new(batch))).await? else {
         return Err(out_of_turn());
     };
+    if let Some(visit) = lock(&served.desk.seat(id).visit).as_mut() {
+        visit.took(items, bytes, &ack, served.node.now());
+    }
     // It has at least what it has sent.
     blocking(move || Ok(node.state().acknowledge(id, &database, &end)?)).await?;
     Ok(json(ack.to_json()))

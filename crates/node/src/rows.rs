@@ -263,7 +263,8 @@ impl Node {
         Ok(names)
     }
 
-    pub(crate) fn remember_replica(&self, replica: ReplicaId, node: crate::NodeId) -> Result<()> {
+    /// Was it unknown before?
+    pub(crate) fn remember_replica(&self, replica: ReplicaId, node: crate::NodeId) -> Result<bool> {
         Ok(self.state().add_replica(replica, node)?)
     }
 }

@@ -9,6 +9,7 @@ use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
 use crate::state::{Peer, RunResult, Tally, Trigger};
 use crate::status::{Direction, Problem, Share};
+use crate::visit::Visit;
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Millis;
@@ -122,6 +123,25 @@ impl Node {
         Ok(())
     }
 
+    /// Records what came of a session that a peer led.
+    pub(crate) fn visited(
+        &self,
+        peer: crate::NodeId,
+        visit: Option<Visit>,
+        equal: Option<bool>,
+        now: Millis,
+    ) -> Result<()> {
+        if let Some(visit) = visit {
+            let (result, problem) = Visit::result(equal);
+            let span = (visit.started, if equal.is_some() { now } else { visit.last });
+            self.state().add_run(peer, Trigger::Peer, span, &visit.tally, result, problem.as_ref())?;
+        }
+        if equal == Some(true) {
+            self.state().set_verified(peer, now)?;
+        }
+        Ok(())
+    }
+
     async fn lead(self: &Arc<Node>, peer: &Peer, kept: &mut Option<Link>, watcher: Watcher<'_>) -> Result<Report> {
         let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
         let link = kept.insert(Link::new(self.identity(), peer.node, address)?.telling(self.told_address(address)?));
@@ -145,7 +165,8 @@ impl Node {
             failure: None,
         };
         let report = leader.run(Session::new(me.clone(), Options { ways, ..Options::new(names) }), watcher).await?;
-        leader.farewell(me).await;
+        let moved = report.databases.iter().any(|d| d.sent + d.received > 0);
+        leader.farewell(me, moved).await;
         Ok(report)
     }
 }
@@ -267,9 +288,10 @@ impl Leader<'_> {
         }
     }
 
-    /// Tells the peer where this node stands now, so that it knows what is pending. Nothing depends on it.
-    async fn farewell(&mut self, me: Identity) {
-        if self.mine == self.told {
+    /// Tells the peer where this node stands now, so that it knows what is pending and that the session is over.
+    /// Nothing depends on it.
+    async fn farewell(&mut self, me: Identity, moved: bool) {
+        if !moved && self.mine == self.told {
             return;
         }
         let databases = std::mem::take(&mut self.mine);

@@ -253,12 +253,11 @@ impl State {
         .collect()
     }
 
-    /// Remembers whose a replica is. The first that says so is believed.
-    pub fn add_replica(&self, replica: ReplicaId, node: NodeId) -> Result<()> {
+    /// Remembers whose a replica is. The first that says so is believed. Was it unknown before?
+    pub fn add_replica(&self, replica: ReplicaId, node: NodeId) -> Result<bool> {
         let db = self.db();
         let mut st = db.prepare_cached("INSERT OR IGNORE INTO replica(replica, node) VALUES(?1, ?2)")?;
-        st.execute((&replica.0[..], &node.0[..]))?;
-        Ok(())
+        Ok(st.execute((&replica.0[..], &node.0[..]))? > 0)
     }
 
     /// Whose replicas are whose.

@@ -1,0 +1,72 @@
+//! A session that a peer leads, as the side that is asked sees it, for the record of runs.
+//!
+//! Always true here: what is counted was committed or handed out. The peer's own record is the better one; this one
+//! says on this node what came of it. A session in which nothing moved leaves no record.
+use crate::state::{RunResult, Tally};
+use crate::status::Problem;
+use lockstep_engine::change::Batch;
+use lockstep_engine::id::Millis;
+use lockstep_wire::message::{Counts, DatabaseHello, PushAck};
+
+/// What a peer has moved since it introduced itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    pub(crate) started: Millis,
+    pub(crate) last: Millis,
+    pub(crate) tally: Tally,
+}
+
+impl Visit {
+    pub(crate) fn new(now: Millis) -> Visit {
+        Visit { started: now, last: now, tally: Tally { rounds: 1, ..Tally::default() } }
+    }
+
+    pub(crate) fn gave(&mut self, batch: &Batch, bytes: usize, now: Millis) {
+        self.last = now;
+        self.tally.sent += batch.items.len() as u64;
+        self.tally.bytes_sent += bytes as u64;
+    }
+
+    pub(crate) fn took(&mut self, items: usize, bytes: usize, ack: &PushAck, now: Millis) {
+        let Counts { inserts, updates, deletes, conflicts, id_moves, held, writes: _ } = ack.applied;
+        self.last = now;
+        self.tally.received += items as u64;
+        self.tally.bytes_received += bytes as u64;
+        self.tally.applied += inserts + updates + deletes;
+        self.tally.conflicts += conflicts;
+        self.tally.id_moves += id_moves;
+        self.tally.held = held;
+    }
+
+    pub(crate) fn moved(&self) -> bool {
+        self.tally.sent + self.tally.received > 0
+    }
+
+    /// How it ended: compared at the peer's last word, or broken off without one.
+    pub(crate) fn result(equal: Option<bool>) -> (RunResult, Option<Problem>) {
+        let problem = |code: &str, message: &str| {
+            Some(Problem { code: code.to_owned(), message: message.to_owned(), hint: None })
+        };
+        match equal {
+            Some(true) => (RunResult::Verified, None),
+            Some(false) => {
+                (RunResult::Partial, problem("not_compared", "the two sides did not stand at the same writes"))
+            }
+            None => (RunResult::Failed, problem("broken_off", "the peer broke the session off")),
+        }
+    }
+}
+
+/// Is every table of every database at the same writes on both sides, with the same digest?
+pub(crate) fn equal(mine: &[DatabaseHello], theirs: &[DatabaseHello]) -> bool {
+    let same = |mine: &DatabaseHello| {
+        let theirs = theirs.iter().find(|d| d.name == mine.name && d.digest_key == mine.digest_key);
+        theirs.is_some_and(|theirs| {
+            mine.tables.iter().all(|t| {
+                let there = theirs.tables.iter().find(|o| o.name == t.name);
+                there.is_some_and(|o| o.vector == t.vector && o.digest == t.digest)
+            })
+        })
+    };
+    !mine.is_empty() && mine.len() == theirs.len() && mine.iter().all(same)
+}
