@@ -31,7 +31,7 @@ pub fn run(o: &Options, report: &mut Report) {
     println!("\nDelta: {CHANGES} updates of one column, of {} rows", o.rows);
 
     let (mut whole, mut columns, mut subject) = (Vec::new(), Vec::new(), Vec::new());
-    let mut last = Exchange::default();
+    let mut sum = Exchange::default();
     for round in 0..o.rounds {
         // The application writes, each row by itself.
         let ids = update(&source, o.rows, round as u64);
@@ -39,9 +39,10 @@ pub fn run(o: &Options, report: &mut Report) {
         snapshot(&source, &plain, kind, &ids);
         whole.push(crate::first_sync::insert_select(&plain, &path("floor.db"), kind));
         columns.push(update_from(&plain, &path("plain-target.db"), kind));
-        last = exchange::in_turn(&source, &target, SMALL);
-        assert_eq!(last.items, ids.len() as u64);
-        subject.push(last.total());
+        let once = exchange::in_turn(&source, &target, SMALL);
+        assert_eq!(once.items, ids.len() as u64);
+        subject.push(once.total());
+        sum += once;
     }
     exchange::agree(&source, &target);
     let per_second = |t: Took| CHANGES as f64 / t.wall.as_secs_f64();
@@ -54,10 +55,10 @@ pub fn run(o: &Options, report: &mut Report) {
     report.add("share of the copy, wall", ratio(&whole, &subject, |t| t.wall), Unit::Ratio, goal);
     report.add("share of UPDATE FROM, CPU", ratio(&columns, &subject, |t| t.cpu), Unit::Ratio, None);
     report.add("share of UPDATE FROM, wall", ratio(&columns, &subject, |t| t.wall), Unit::Ratio, None);
-    stages(report, "delta", &last, CHANGES);
-    let bytes = last.packed as f64 / last.items as f64;
+    stages(report, "delta", &sum);
+    let bytes = sum.packed as f64 / sum.items as f64;
     report.add("bytes on the wire per change", bytes, Unit::Bytes, Some(Goal::AtMost(90.0)));
-    report.add("bytes of JSON per change", last.unpacked as f64 / last.items as f64, Unit::Bytes, None);
+    report.add("bytes of JSON per change", sum.unpacked as f64 / sum.items as f64, Unit::Bytes, None);
 }
 
 /// Updates one column of rows spread over the table: a number, a short text or a time in turn. Gives their ids.

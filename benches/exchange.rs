@@ -30,6 +30,20 @@ impl Exchange {
     }
 }
 
+impl std::ops::AddAssign for Exchange {
+    fn add_assign(&mut self, o: Exchange) {
+        self.harvest += o.harvest;
+        self.extract += o.extract;
+        self.encode += o.encode;
+        self.decode += o.decode;
+        self.apply += o.apply;
+        self.packed += o.packed;
+        self.unpacked += o.unpacked;
+        self.items += o.items;
+        self.batches += o.batches;
+    }
+}
+
 /// Everything that `from` has and `to` lacks, one step after the other in this thread.
 pub fn in_turn(from: &Path, to: &Path, limit: Limit) -> Exchange {
     let mut out = Exchange::default();

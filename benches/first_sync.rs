@@ -42,18 +42,20 @@ fn one(o: &Options, report: &mut Report, kind: Kind) {
     drop(sample::empty(&blank, false).expect("a new file"));
     sample::attached(&blank, true, 12).expect("attach");
 
-    let (mut floor, mut subject, mut both, mut last) = (Vec::new(), Vec::new(), Vec::new(), Exchange::default());
+    let limit = Limit { items: o.batch, ..BULK };
+    let (mut floor, mut subject, mut both, mut sum) = (Vec::new(), Vec::new(), Vec::new(), Exchange::default());
     for round in 0..o.rounds {
         let target = dir.path().join("target.db");
         floor.push(insert_select(&plain, &dir.path().join("floor.db"), kind));
         copy(&blank, &target);
-        last = exchange::in_turn(&source, &target, BULK);
-        subject.push(last.total());
+        let once = exchange::in_turn(&source, &target, limit);
+        subject.push(once.total());
+        sum += once;
         if round == 0 {
             exchange::agree(&source, &target);
         }
         copy(&blank, &target);
-        both.push(exchange::pipelined(&source, &target, BULK));
+        both.push(exchange::pipelined(&source, &target, limit));
     }
     let per_second = |t: Took| rows as f64 / t.wall.as_secs_f64();
     report.add(format!("{name}: copy, rows"), per_second(median_of(&floor)), Unit::PerSecond, None);
@@ -64,15 +66,15 @@ fn one(o: &Options, report: &mut Report, kind: Kind) {
     report.add(format!("{name}: share of the copy, wall"), ratio(&floor, &subject, |t| t.wall), Unit::Ratio, goal);
     let on_two = ratio(&floor, &both, |t| t.wall);
     report.add(format!("{name}: share of the copy, wall, two threads"), on_two, Unit::Ratio, goal);
-    stages(report, name, &last, rows);
-    report.add(format!("{name}: bytes on the wire per row"), last.packed as f64 / last.items as f64, Unit::Bytes, None);
+    stages(report, name, &sum);
+    report.add(format!("{name}: bytes on the wire per row"), sum.packed as f64 / sum.items as f64, Unit::Bytes, None);
     report.add(format!("{name}: entering existing rows at attach"), per_second(attach), Unit::PerSecond, None);
     let grown = sample::size(&source) as f64 / sample::size(&plain) as f64;
     report.add(format!("{name}: size of an attached file over the plain one"), grown, Unit::Ratio, None);
 }
 
-/// Where the CPU goes, in microseconds per item of the last round.
-pub fn stages(report: &mut Report, name: &str, e: &Exchange, items: usize) {
+/// Where the CPU goes, over all rounds.
+pub fn stages(report: &mut Report, name: &str, e: &Exchange) {
     let parts = [
         ("harvest", e.harvest),
         ("extract", e.extract),
@@ -81,8 +83,8 @@ pub fn stages(report: &mut Report, name: &str, e: &Exchange, items: usize) {
         ("apply", e.apply),
     ];
     for (part, took) in parts {
-        let each = took.cpu.as_secs_f64() * 1e3 / items as f64 * 1e3;
-        report.add(format!("{name}: CPU of {part}, per 1000"), each, Unit::Millis, None);
+        let each = took.cpu.as_secs_f64() * 1e6 / e.items as f64;
+        report.add(format!("{name}: CPU of {part}, per item"), each, Unit::Micros, None);
     }
 }
 

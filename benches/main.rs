@@ -18,6 +18,8 @@ pub struct Options {
     pub most: usize,
     /// Rounds of floor and subject.
     pub rounds: usize,
+    /// Items of a batch of a first sync.
+    pub batch: usize,
     /// Where files are made; None: the system's folder for temporary files.
     dir: Option<PathBuf>,
 }
@@ -33,12 +35,13 @@ impl Options {
     }
 }
 
-const USAGE: &str = "benches [FIGURE …] [--rows N] [--most N] [--rounds N] [--dir FOLDER] [--json FILE]
+const USAGE: &str = "benches [FIGURE …] [--rows N] [--most N] [--rounds N] [--batch N] [--dir FOLDER] [--json FILE]
 
 FIGURE   capture, first-sync, delta, idle, memory; none: all of them
 --rows   rows of a first sync, and of the table under a delta (100000)
 --most   the largest table of the idle figure (1000000)
 --rounds rounds of floor and subject, of which the median counts (5)
+--batch  rows in a batch of a first sync (20000)
 --dir    where files are made (the folder for temporary files)
 --json   also write the figures there";
 
@@ -57,7 +60,7 @@ fn main() {
     if words.first().is_some_and(|w| w == "--side") {
         return memory::side(&words[1..]);
     }
-    let mut options = Options { rows: 100_000, most: 1_000_000, rounds: 5, dir: None };
+    let mut options = Options { rows: 100_000, most: 1_000_000, rounds: 5, batch: first_sync::BULK.items, dir: None };
     let (mut chosen, mut json) = (Vec::new(), None);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -66,6 +69,7 @@ fn main() {
             "--rows" => options.rows = number(&value()),
             "--most" => options.most = number(&value()),
             "--rounds" => options.rounds = number(&value()).max(1),
+            "--batch" => options.batch = number(&value()).max(1),
             "--dir" => options.dir = Some(value().into()),
             "--json" => json = Some(value()),
             "--help" | "-h" => {

@@ -2,7 +2,8 @@
 //!
 //! Always true here: floor and subject are measured in turns in one process, and a figure is the median of its rounds.
 //! CPU time is that of the threads which did the work, from the kernel's scheduler (Linux); elsewhere wall time stands
-//! in for it, and the output says so.
+//! in for it, and the output says so. The kernel brings it up to date a few hundred times a second, so it says nothing of
+//! work that takes less than some milliseconds.
 use std::time::{Duration, Instant};
 
 /// What something took.
@@ -113,6 +114,8 @@ pub enum Unit {
     PerSecond,
     /// Milliseconds.
     Millis,
+    /// Microseconds.
+    Micros,
 }
 
 /// One line of the result.
@@ -172,6 +175,7 @@ impl Figure {
             Unit::Mebibytes => format!("{v:.1} MiB"),
             Unit::PerSecond => format!("{v:.0} /s"),
             Unit::Millis => format!("{v:.2} ms"),
+            Unit::Micros => format!("{v:.2} us"),
         };
         let goal = match self.goal {
             None => String::new(),
