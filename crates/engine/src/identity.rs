@@ -118,6 +118,15 @@ impl Txn<'_> {
             self.read(s)?;
         }
         let Some(&first) = sources.first() else { return Ok(None) };
+        if sources.len() == 1 {
+            // Nearly always there is one write, and nothing to choose.
+            let mut writes = self.births[first].rec.siblings(col);
+            match (writes.next(), writes.next()) {
+                (None, _) => return Ok(None),
+                (Some((w, f)), None) => return Ok(Some((first, w.dot, f.cell.clone()))),
+                (Some(_), Some(_)) => {}
+            }
+        }
         let (keeps, node) = self.policy(self.births[first].t, col);
         let node = node.map(str::to_owned);
         let review = keeps == crate::merge::Keeps::All;

@@ -20,10 +20,40 @@ use crate::record::{Cell, Col, Existence, LocalDot, Register};
 use crate::sibling::Foreign;
 use crate::transaction::{HeldRow, Standing, Txn};
 use crate::value::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 type ClassId = (u32, LocalDot);
+
+/// The write shown per column, and the cell; ascending by column.
+#[derive(Clone, Debug, Default)]
+pub struct Cells(Vec<(Col, (LocalDot, Cell))>);
+
+impl Cells {
+    fn place(&self, col: Col) -> Result<usize, usize> {
+        match self.0.last() {
+            Some((last, _)) if *last < col => Err(self.0.len()),
+            _ => self.0.binary_search_by_key(&col, |c| c.0),
+        }
+    }
+
+    pub fn get(&self, col: Col) -> Option<&(LocalDot, Cell)> {
+        self.place(col).ok().map(|at| &self.0[at].1)
+    }
+
+    pub fn insert(&mut self, col: Col, shown: (LocalDot, Cell)) {
+        match self.place(col) {
+            Ok(at) => self.0[at].1 = shown,
+            Err(at) => self.0.insert(at, (col, shown)),
+        }
+    }
+
+    pub fn remove(&mut self, col: Col) {
+        if let Ok(at) = self.place(col) {
+            self.0.remove(at);
+        }
+    }
+}
 
 /// What a class is to show.
 #[derive(Clone, Debug)]
@@ -35,7 +65,7 @@ pub struct Show {
     /// The row as it is to be; None: the column has no register, and is left to its default.
     pub new: Vec<Option<Value>>,
     /// The write shown per column, and the cell.
-    pub cells: BTreeMap<Col, (LocalDot, Cell)>,
+    pub cells: Cells,
     pub held: Vec<HeldRow>,
     /// It already fell back to the unique values that it shows.
     pub stuck: bool,
@@ -203,7 +233,7 @@ impl Txn<'_> {
             anchor,
             old,
             new: vec![None; table.columns.len()],
-            cells: BTreeMap::new(),
+            cells: Cells::default(),
             held: Vec::new(),
             stuck: false,
             dead: !lives,
@@ -284,20 +314,11 @@ impl Txn<'_> {
         doubles: &HashSet<ClassId>,
     ) -> Result<Option<HeldRow>, Error> {
         let t = show.class.t;
-        let cols: BTreeSet<Col> = sources.iter().flat_map(|&s| self.births[s].rec.columns()).collect();
-        for col in cols {
+        for col in self.columns_of(sources) {
             let Some(p) = self.s.t(t).place[usize::from(col.0)] else { continue };
             let Some((_, dot, cell)) = self.class_cell(sources, col)? else { continue };
-            let others: Vec<LocalDot> = sources
-                .iter()
-                .flat_map(|&s| {
-                    self.births[s].rec.siblings(col).map(|(w, f)| (w.dot, f.cell.clone())).collect::<Vec<_>>()
-                })
-                .filter(|(_, c)| *c != cell)
-                .map(|(d, _)| d)
-                .collect();
             if self.policy(t, col).0 == crate::merge::Keeps::All {
-                for d in others {
+                for d in self.other_writes(sources, col, &cell) {
                     let held = HeldRow {
                         register: Some(Register::Column(col)),
                         dot: Some(d),
@@ -354,6 +375,23 @@ impl Txn<'_> {
         Ok(None)
     }
 
+    /// All columns that have a register in one of these births, ascending.
+    fn columns_of(&self, sources: &[usize]) -> Vec<Col> {
+        match sources {
+            [one] => self.births[*one].rec.columns(),
+            many => {
+                let all: BTreeSet<Col> = many.iter().flat_map(|&s| self.births[s].rec.columns()).collect();
+                all.into_iter().collect()
+            }
+        }
+    }
+
+    /// The writes of a column that say something else.
+    fn other_writes(&self, sources: &[usize], col: Col, cell: &Cell) -> Vec<LocalDot> {
+        let all = sources.iter().flat_map(|&s| self.births[s].rec.siblings(col));
+        all.filter(|(_, f)| f.cell != *cell).map(|(w, _)| w.dot).collect()
+    }
+
     /// The write that the row shows in a column now.
     fn shown_write(&self, members: &[usize], col: Col) -> Option<(LocalDot, Cell)> {
         members
@@ -388,7 +426,7 @@ impl Txn<'_> {
     ) -> Result<Plan, Error> {
         let t = class.t;
         let old = self.stored_row(anchor)?;
-        let mut cells = BTreeMap::new();
+        let mut cells = Cells::default();
         let mut held = if dead { self.held_deletes(members) } else { Vec::new() };
         for (p, _) in table.columns.iter().enumerate() {
             let Some(col) = self.s.t(t).col_at[p] else { continue };

@@ -26,6 +26,8 @@ INSERT INTO score (team_id, tag, v) VALUES (7, 'late', 1);
 INSERT INTO team_event VALUES (8, 77);
 ";
 
+type Part = fn(&Steps) -> u64;
+
 #[derive(Clone, Copy, Debug)]
 struct Steps {
     harvest: u64,
@@ -81,7 +83,7 @@ fn ten_changes_among(rows: usize) -> Steps {
 fn ten_changes_cost_the_same_in_a_hundred_times_as_many_rows() {
     let (few, many) = (ten_changes_among(1_000), ten_changes_among(100_000));
     println!("1,000 rows: {few:?}; 100,000 rows: {many:?}");
-    let parts: [(&str, fn(&Steps) -> u64); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("harvest", |s| s.harvest),
         ("extract", |s| s.extract),
         ("apply", |s| s.apply),

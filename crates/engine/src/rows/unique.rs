@@ -76,7 +76,7 @@ impl Txn<'_> {
                             .terms
                             .iter()
                             .filter_map(|x| x.column.and_then(|p| self.s.t(t).col_at[p]))
-                            .filter_map(|c| show.cells.get(&c).map(|(d, _)| *d))
+                            .filter_map(|c| show.cells.get(c).map(|(d, _)| *d))
                             .map(|d| self.stamp_of(t, l, d))
                             .max();
                         ranked.push((!show.stuck, !now, latest, self.id_of(l), l));
@@ -131,7 +131,7 @@ impl Txn<'_> {
         }
         for p in places {
             let Some(col) = self.s.t(t).col_at[p] else { continue };
-            if let Some((dot, _)) = show.cells.get(&col).cloned()
+            if let Some((dot, _)) = show.cells.get(col).cloned()
                 && show.new[p].as_ref() != Some(&old[p])
             {
                 show.held.push(HeldRow {
@@ -144,7 +144,7 @@ impl Txn<'_> {
                 self.keep_named(plan, t, col, &old[p])?;
                 match self.shown_write(&members, col) {
                     Some(w) => show.cells.insert(col, w),
-                    None => show.cells.remove(&col),
+                    None => show.cells.remove(col),
                 };
             }
         }

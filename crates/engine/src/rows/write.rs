@@ -291,7 +291,7 @@ impl Txn<'_> {
                     f.shown = (lives || show.dead)
                         && show
                             .cells
-                            .get(&f.col)
+                            .get(f.col)
                             .is_some_and(|(d, c)| *d == dot || *c == f.cell && !matches!(c, Cell::Unread));
                 }
             }
