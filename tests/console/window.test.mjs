@@ -1,7 +1,7 @@
 // The console's window as a person meets it: the real program, a real WebKit, a real node.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
@@ -69,6 +69,22 @@ async function open(t, environment) {
   return window;
 }
 
+/** What axe finds in the window as it is, colours included, in light and in dark. */
+async function shutsOut(window) {
+  await window.script((await readFile("ui/node_modules/axe-core/axe.min.js", "utf8")) + "; window.axe = axe");
+  const found = [];
+  for (const theme of ["light", "dark"]) {
+    await window.script(
+      "document.documentElement.dataset.theme = arguments[0]; window.findings = undefined;" +
+        "window.axe.run(document).then((r) => (window.findings =" +
+        " r.violations.flatMap((v) => v.nodes.map((n) => v.id + ' in ' + arguments[0] + ': ' + n.html))))",
+      theme,
+    );
+    found.push(...(await until("axe", () => window.script("return window.findings"))));
+  }
+  return found;
+}
+
 test("without a node the window says so, and what to do", async (t) => {
   const window = await open(t, node(await place(t), "nowhere").environment);
 
@@ -88,6 +104,7 @@ test("the window shows the state of the real node", async (t) => {
   const databases = await window.text("[aria-labelledby=databases]");
   assert.match(databases, /scouting\n.*school-server\.db/);
   assert.match(databases, /Rows\n1,234/);
+  assert.deepEqual(await shutsOut(window), []);
 });
 
 test("Sync now makes two servers one, and says when a server is gone", async (t) => {
@@ -117,6 +134,7 @@ test("Sync now makes two servers one, and says when a server is gone", async (t)
   await window.reads("[aria-labelledby=run]", /Did not work/);
   await window.reads("h1", /^school-server can't be reached$/);
   assert.match(await window.text("main"), /1 row will be sent when that changes/);
+  assert.deepEqual(await shutsOut(window), []);
 });
 
 test("the page can't do more than it was given", async (t) => {
