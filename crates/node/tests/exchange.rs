@@ -1,0 +1,201 @@
+//! Sessions over real connections with real files: what is large, what is not allowed, what is malformed, and two at
+//! once.
+use lockstep_node::attachment::Attach;
+use lockstep_node::call::{self, Link};
+use lockstep_node::server::{self, Bounds};
+use lockstep_node::session::SyncEntry;
+use lockstep_node::state::{AgentPlace, Peer, RunResult, Trigger};
+use lockstep_node::status::Direction;
+use lockstep_node::{Home, Node};
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+const SOON: Duration = Duration::from_secs(60);
+
+struct Site {
+    dir: tempfile::TempDir,
+    node: Arc<Node>,
+    /// Serves until it is dropped.
+    _stop: watch::Sender<bool>,
+}
+
+async fn site(name: &str) -> Site {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("notes.db");
+    let db = Connection::open(&file).unwrap();
+    db.execute_batch(
+        "CREATE TABLE note(id INTEGER PRIMARY KEY, tag TEXT NOT NULL UNIQUE, body BLOB);
+         CREATE TABLE secret(id INTEGER PRIMARY KEY, tag TEXT NOT NULL UNIQUE);",
+    )
+    .unwrap();
+    let node = Arc::new(Node::init(Home::at(dir.path().join("home")), Some(name)).unwrap());
+    let attach = Attach { databases: vec![("notes".into(), file)], ..Attach::default() };
+    node.attach(&attach, &mut |_, _, _| {}).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let place = AgentPlace { listening: address.clone(), advertised: address, since: node.now() };
+    node.state().set_agent(&place).unwrap();
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(server::serve(node.clone(), listener, Bounds::default(), stopping));
+    Site { dir, node, _stop: stop }
+}
+
+impl Site {
+    fn app(&self, sql: &str) {
+        let db = self.open();
+        db.execute_batch(sql).unwrap();
+    }
+
+    fn open(&self) -> Connection {
+        let db = Connection::open(self.dir.path().join("notes.db")).unwrap();
+        db.busy_timeout(Duration::from_secs(20)).unwrap();
+        db
+    }
+
+    fn tags(&self, table: &str) -> Vec<String> {
+        let db = self.open();
+        let mut statement = db.prepare(&format!("SELECT tag FROM {table} ORDER BY tag")).unwrap();
+        let tags = statement.query_map([], |r| r.get(0)).unwrap();
+        tags.map(Result::unwrap).collect()
+    }
+
+    fn peer(&self) -> Peer {
+        self.node.state().peers().unwrap().remove(0)
+    }
+
+    async fn sync(&self) -> SyncEntry {
+        self.node.sync(&self.peer(), Trigger::Person, &|_| {}).await.unwrap()
+    }
+
+    fn link(&self) -> Link {
+        let peer = self.peer();
+        Link::new(self.node.identity(), peer.node, peer.address.as_ref().unwrap()).unwrap()
+    }
+}
+
+/// Both can be called by the other.
+async fn two() -> (Site, Site) {
+    let (host, joiner) = (site("host").await, site("joiner").await);
+    let invite = host.node.invite(SOON, &[]).unwrap().invite;
+    let joining = joiner.node.join(&invite, None, &[]).await.unwrap();
+    joiner.node.confirm(&joining).unwrap();
+    let address = joiner.node.state().agent().unwrap().unwrap().advertised;
+    host.node.state().set_address(joiner.node.id(), &address).unwrap();
+    assert_eq!(joiner.sync().await.result, RunResult::Verified);
+    (host, joiner)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_larger_than_a_message_goes_in_parts_both_ways() {
+    let (host, joiner) = two().await;
+    for (site, tag, seed) in [(&host, "from host", 1_u64), (&joiner, "from joiner", 2)] {
+        // Nothing that could be packed.
+        let mut state = seed;
+        let body: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
+        .take(20 << 20)
+        .collect();
+        site.open().execute("INSERT INTO note(tag, body) VALUES(?1, ?2)", (tag, body)).unwrap();
+    }
+    let entry = joiner.sync().await;
+    assert_eq!(entry.result, RunResult::Verified, "{entry:?}");
+    for tag in ["from host", "from joiner"] {
+        let read = |site: &Site| -> Vec<u8> {
+            site.open().query_row("SELECT body FROM note WHERE tag = ?1", [tag], |r| r.get(0)).unwrap()
+        };
+        assert!(read(&host) == read(&joiner), "{tag}: bit for bit");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_rows_than_a_batch_holds_arrive_all() {
+    let (host, joiner) = two().await;
+    host.app(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
+         INSERT INTO note(tag) SELECT 'h' || i FROM n",
+    );
+    joiner.app("INSERT INTO note(tag) VALUES('j')");
+    let entry = joiner.sync().await;
+    assert_eq!((entry.result, entry.sent), (RunResult::Verified, 1), "{entry:?}");
+    assert_eq!((host.tags("note").len(), joiner.tags("note").len()), (9001, 9001));
+    let idle = joiner.sync().await;
+    assert_eq!((idle.result, idle.sent, idle.received), (RunResult::Verified, 0, 0), "{idle:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_both_sides_at_once_end_the_same() {
+    let (host, joiner) = two().await;
+    for round in 0..5 {
+        host.app(&format!("INSERT INTO note(tag) VALUES('h{round}'), ('hh{round}')"));
+        joiner.app(&format!("INSERT INTO note(tag) VALUES('j{round}'), ('jj{round}')"));
+        let (a, b) = tokio::join!(host.sync(), joiner.sync());
+        assert_ne!(a.result, RunResult::Failed, "{a:?}");
+        assert_ne!(b.result, RunResult::Failed, "{b:?}");
+    }
+    assert_eq!(joiner.sync().await.result, RunResult::Verified);
+    assert_eq!(host.tags("note"), joiner.tags("note"));
+    assert_eq!(host.tags("note").len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_shared_is_neither_sent_nor_taken() {
+    let (host, joiner) = two().await;
+    host.node.share("joiner", "notes.secret", Direction::None).unwrap();
+    host.app("INSERT INTO secret(tag) VALUES('of host'); INSERT INTO note(tag) VALUES('n')");
+    joiner.app("INSERT INTO secret(tag) VALUES('of joiner')");
+    let entry = joiner.sync().await;
+    assert_ne!(entry.result, RunResult::Verified, "the joiner still shares the table: {entry:?}");
+    assert_eq!((host.tags("secret"), joiner.tags("secret")), (vec!["of host".into()], vec!["of joiner".into()]));
+    assert_eq!(joiner.tags("note"), ["n"], "the rest goes on");
+
+    // Once both say the same, there is nothing left to complain about.
+    joiner.node.share("host", "notes.secret", Direction::None).unwrap();
+    assert_eq!(joiner.sync().await.result, RunResult::Verified);
+
+    // One way only.
+    for (site, direction) in [(&host, Direction::Send), (&joiner, Direction::Receive)] {
+        let name = site.peer().name;
+        site.node.share(&name, "notes.secret", direction).unwrap();
+    }
+    joiner.sync().await;
+    assert_eq!((host.tags("secret"), joiner.tags("secret").len()), (vec!["of host".to_owned()], 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_and_oversize_messages_change_nothing_and_the_server_lives_on() {
+    let (host, joiner) = two().await;
+    joiner.app("INSERT INTO note(tag) VALUES('kept')");
+    let link = joiner.link();
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let bomb = lockstep_bomb();
+    let bodies: [&[u8]; 7] =
+        [b"", b"{}", b"\xff\xfe", b"{\"v\":9,\"type\":\"hello\"}", deep.as_bytes(), &bomb, &[b' '; 9 << 20]];
+    for path in ["hello", "pull", "push", "digests", "part", "preview", "wait", "leave"] {
+        for body in bodies {
+            match link.post(&format!("/v1/{path}"), body.to_vec(), 1 << 20, SOON).await {
+                Err(call::Error::Refused { status: 400..=499, .. } | call::Error::Broken { .. }) => {}
+                other => panic!("{path}, {} bytes: {other:?}", body.len()),
+            }
+        }
+    }
+    assert_eq!(host.tags("note"), Vec::<String>::new());
+    assert_eq!(joiner.sync().await.result, RunResult::Verified);
+    assert_eq!(host.tags("note"), ["kept"]);
+}
+
+/// A gigabyte of zeros in a few kilobytes of zstd.
+fn lockstep_bomb() -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut encoder = zstd::Encoder::new(&mut packed, 19).unwrap();
+    let zeros = vec![b'0'; 1 << 20];
+    for _ in 0..1024 {
+        std::io::Write::write_all(&mut encoder, &zeros).unwrap();
+    }
+    encoder.finish().unwrap();
+    packed
+}
