@@ -10,9 +10,9 @@ use lockstep_engine::Limit;
 use std::path::Path;
 
 /// As the session asks for at first contact.
-pub const BULK: Limit = Limit { items: 20_000, bytes: 16 << 20 };
+pub const BULK: Limit = Limit { items: 20_000, bytes: 8 << 20 };
 /// As the session asks for otherwise.
-pub const SMALL: Limit = Limit { items: 4_000, bytes: 4 << 20 };
+pub const SMALL: Limit = Limit { items: 1_500, bytes: 1 << 20 };
 
 /// Runs the figure.
 pub fn run(o: &Options, report: &mut Report) {

@@ -405,22 +405,26 @@ impl<'c> Txn<'c> {
             Some(id) => id > 0 && !self.was_used(t, id)?,
             None => false,
         };
-        let stored: Vec<i64> = if unused || self.s.t(t).new {
+        let stored: Vec<(i64, Vec<u8>)> = if unused || self.s.t(t).new {
             Vec::new()
         } else {
             // The first term serves the partial index; after it SQLite need not look at the value to choose the index,
             // which would make it prepare the statement anew for every other value.
             let q = self.q.get(Use::FindKey, t, || {
-                format!("SELECT b FROM _lockstep_row_{t} WHERE k IS NOT NULL AND k = ?1 ORDER BY b")
+                format!("SELECT b, rec FROM _lockstep_row_{t} WHERE k IS NOT NULL AND k = ?1 ORDER BY b")
             })?;
-            q.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?
+            q.query_map([key], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?
         };
         let mut found = Vec::new();
-        for b in stored {
-            if let Some(i) = self.find(t, LocalDot(b))?
-                && self.births[i].key.as_ref() == Some(key)
-            {
-                found.push(i);
+        for (b, rec) in stored {
+            let b = LocalDot(b);
+            match self.find_loaded(t, b) {
+                Some(i) if self.births[i].key.as_ref() == Some(key) => found.push(i),
+                Some(_) => {}
+                None => {
+                    let rec = Record::decode(&rec).ok_or_else(|| damaged(format!("record {} of table {t}", b.0)))?;
+                    found.push(self.enter(t, b, rec, Some(key.clone()))?);
+                }
             }
         }
         if let Some(more) = self.keyed.get(&(t, key.clone())) {
