@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Longer than a peer holds a request.
 const HELD: Duration = Duration::from_secs(75);
 /// From here on in a row, a failure is worth a warning.
-const ALARM: u32 = 3;
+pub(crate) const ALARM: u32 = 3;
 
 fn backoff() -> ExponentialBackoff {
     ExponentialBuilder::default()

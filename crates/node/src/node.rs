@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use crate::{pair, platform};
 use jiff::Timestamp;
 use lockstep_engine::id::Millis;
-use lockstep_wire::message::{DatabaseHello, Hello, TableState};
+use lockstep_wire::message::{DatabaseHello, Hello, TableHello, TableState};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -272,17 +272,18 @@ impl Node {
         let capture = if faults.is_empty() { "ok".to_owned() } else { faults };
         let held = shared().map(|d| d.held).fold(0, u64::saturating_add).min(i64::MAX.unsigned_abs());
         let clock_offset = clock_offset.or_else(|| hello.now_ms.0.checked_sub(now.0));
-        self.state.met(peer, &Contact { clock_offset, held, capture }, now)?;
-        for database in shared() {
-            self.meet_replica(database, peer, &hello.name)?;
-            let states: Vec<TableState> = database
-                .tables
-                .iter()
-                .map(|t| TableState { name: t.name.clone(), vector: t.vector.clone(), rows: t.rows, digest: t.digest })
-                .collect();
-            self.state.told(peer, &database.name, &states, now)?;
-        }
-        Ok(())
+        let states = |d: &DatabaseHello| -> Vec<TableState> {
+            let state = |t: &TableHello| TableState {
+                name: t.name.clone(),
+                vector: t.vector.clone(),
+                rows: t.rows.min(i64::MAX.unsigned_abs()),
+                digest: t.digest,
+            };
+            d.tables.iter().map(state).collect()
+        };
+        let databases: Vec<(&str, Vec<TableState>)> = shared().map(|d| (d.name.as_str(), states(d))).collect();
+        self.state.greeted(peer, &Contact { clock_offset, held, capture }, &databases, now)?;
+        shared().try_for_each(|d| self.meet_replica(d, peer, &hello.name))
     }
 
     /// Remembers whose a replica is, here and in the file, where rules may name the node.

@@ -145,6 +145,9 @@ impl Node {
             }
             share.iter().map(|what| Share { what: what.clone(), direction: Direction::Both }).collect()
         };
+        if share.is_empty() {
+            return Err(PairError::NothingShared.into());
+        }
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).map_err(|source| Error::Random { source })?;
         let now = self.now();

@@ -118,6 +118,14 @@ impl Node {
         if entry.error.as_ref().is_some_and(|e| matches!(e.code.as_str(), "unreachable" | "timed_out" | "no_address")) {
             self.state().missed(peer)?;
         }
+        // A peer that is away for a night is one fault and not a hundred: from the third on, vain attempts to reach it
+        // again are only counted.
+        let before = self.state().last_run(peer)?.and_then(|r| r.error).map(|e| e.code);
+        let same = entry.error.is_some() && entry.error.as_ref().map(|e| &e.code) == before.as_ref();
+        let failures = self.state().peer_by_id(peer)?.map_or(0, |p| p.failures);
+        if trigger == Trigger::Retry && same && failures >= crate::courier::ALARM {
+            return Ok(self.state().failed_again(peer)?);
+        }
         let span = (started, Millis(started.0.saturating_add(entry.duration_ms)));
         self.state().add_run(peer, trigger, span, &tally, entry.result, entry.error.as_ref())?;
         Ok(())

@@ -39,6 +39,8 @@ pub(crate) async fn watch(node: Arc<Node>, mut stop: Stop) -> Result<()> {
     let gather = Duration::from_millis(node.state().number("schedule.gather_ms")?.unsigned_abs());
     let (touched, mut touches) = mpsc::unbounded_channel();
     let mut folders = Folders::new(touched);
+    // A command may have attached a database.
+    folders.follow(std::iter::once(node.home().path()));
     let mut seen: HashMap<String, Outside> = HashMap::new();
     let mut all = true;
     let mut names: BTreeSet<OsString> = BTreeSet::new();
@@ -54,7 +56,8 @@ pub(crate) async fn watch(node: Arc<Node>, mut stop: Stop) -> Result<()> {
         folders.follow(databases.iter().filter_map(|d| d.file.parent()));
         let mut again = false;
         for database in &databases {
-            let concerned = all || names.iter().any(|name| concerns(name, &database.file));
+            let concerned =
+                all || !seen.contains_key(&database.name) || names.iter().any(|name| concerns(name, &database.file));
             if !concerned || (!all && seen.get(&database.name) == Some(&Outside::of(&database.file))) {
                 continue;
             }

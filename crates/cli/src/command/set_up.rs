@@ -34,7 +34,11 @@ pub async fn attach(
     bar.done();
     let attached = attached?;
     let mut text = attached.iter().map(described).collect::<Vec<_>>().join("\n\n");
-    text.push_str("\n\nNext: lockstep agent, then lockstep invite here or lockstep pair on the other node");
+    text.push_str("\n\n");
+    text.push_str(match &node.peers()?[..] {
+        [] => "Next: lockstep agent, then lockstep invite here or lockstep pair on the other node",
+        _ => "What is new is shared with nobody yet. Say on both nodes: lockstep peers share PEER NAME both",
+    });
     Ok(Outcome::new(json!({ "databases": attached }), text))
 }
 

@@ -2,7 +2,7 @@
 use super::{Error, Result, State};
 use crate::identity::NodeId;
 use crate::status::{Direction, Share};
-use lockstep_engine::id::{Millis, ReplicaId, Seq, Vectors};
+use lockstep_engine::id::{Millis, ReplicaId, Seq, Vector, Vectors};
 use lockstep_wire::Hex;
 use lockstep_wire::message::TableState;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -171,16 +171,6 @@ impl State {
         self.change(|db| put_share(db, node, share))
     }
 
-    /// A peer answered or came.
-    pub fn met(&self, node: NodeId, contact: &Contact, now: Millis) -> Result<()> {
-        self.db().execute(
-            "UPDATE peer SET met_at = ?2, reachable = 1, clock_offset = coalesce(?3, clock_offset), held = ?4,
-               capture = ?5 WHERE node = ?1",
-            (&node.0[..], now.0, contact.clock_offset, contact.held, &contact.capture),
-        )?;
-        Ok(())
-    }
-
     /// All that is shared with a peer was found equal.
     pub fn set_verified(&self, node: NodeId, now: Millis) -> Result<()> {
         self.db().execute("UPDATE peer SET verified_at = ?2 WHERE node = ?1", (&node.0[..], now.0))?;
@@ -219,19 +209,24 @@ impl State {
 
     /// Remembers where the tables of a peer stand, as it said.
     pub fn told(&self, node: NodeId, database: &str, states: &[TableState], now: Millis) -> Result<()> {
-        let has = states.iter().map(|t| (t.name.clone(), t.vector.clone())).collect();
-        self.acknowledge(node, database, &has)?;
+        self.change(|db| put_told(db, node, database, states, now))
+    }
+
+    /// Remembers all that a hello says.
+    pub fn greeted(
+        &self,
+        node: NodeId,
+        contact: &Contact,
+        databases: &[(&str, Vec<TableState>)],
+        now: Millis,
+    ) -> Result<()> {
         self.change(|db| {
-            let mut st = db.prepare_cached(
-                "INSERT OR REPLACE INTO told(node, name, \"table\", vector, digest, rows, told_at)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            db.execute(
+                "UPDATE peer SET met_at = ?2, reachable = 1, clock_offset = coalesce(?3, clock_offset), held = ?4,
+                   capture = ?5 WHERE node = ?1",
+                (&node.0[..], now.0, contact.clock_offset, contact.held, &contact.capture),
             )?;
-            for state in states {
-                let vector = serde_json::to_string(&state.vector).expect("plain data");
-                let digest = &state.digest.0[..];
-                st.execute((&node.0[..], database, &state.name, &vector, digest, state.rows, now.0))?;
-            }
-            Ok(())
+            databases.iter().try_for_each(|(database, states)| put_told(db, node, database, states, now))
         })
     }
 
@@ -274,20 +269,41 @@ impl State {
 
     /// Remembers what a peer said it has. Said after its commit, so it never shrinks.
     pub fn acknowledge(&self, node: NodeId, database: &str, has: &Vectors) -> Result<()> {
-        self.change(|db| {
-            let mut st = db.prepare_cached(
-                "INSERT INTO acknowledged(node, name, \"table\", replica, seq) VALUES(?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
-            )?;
-            for (table, vector) in has {
-                for (replica, seq) in vector {
-                    let seq = i64::try_from(seq.0).map_err(|_| Error::Damaged { what: "a seq beyond 2^63".into() })?;
-                    st.execute((&node.0[..], database, table, &replica.0[..], seq))?;
-                }
-            }
-            Ok(())
-        })
+        self.change(|db| put_acknowledged(db, node, database, has.iter()))
     }
+}
+
+fn put_told(db: &Connection, node: NodeId, database: &str, states: &[TableState], now: Millis) -> Result<()> {
+    put_acknowledged(db, node, database, states.iter().map(|t| (&t.name, &t.vector)))?;
+    let mut st = db.prepare_cached(
+        "INSERT OR REPLACE INTO told(node, name, \"table\", vector, digest, rows, told_at)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for state in states {
+        let vector = serde_json::to_string(&state.vector).expect("plain data");
+        let digest = &state.digest.0[..];
+        st.execute((&node.0[..], database, &state.name, &vector, digest, state.rows, now.0))?;
+    }
+    Ok(())
+}
+
+fn put_acknowledged<'a>(
+    db: &Connection,
+    node: NodeId,
+    database: &str,
+    has: impl Iterator<Item = (&'a String, &'a Vector)>,
+) -> Result<()> {
+    let mut st = db.prepare_cached(
+        "INSERT INTO acknowledged(node, name, \"table\", replica, seq) VALUES(?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
+    )?;
+    for (table, vector) in has {
+        for (replica, seq) in vector {
+            let seq = i64::try_from(seq.0).map_err(|_| Error::Damaged { what: "a seq beyond 2^63".into() })?;
+            st.execute((&node.0[..], database, table, &replica.0[..], seq))?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn put_peer(

@@ -180,6 +180,12 @@ impl State {
         })
     }
 
+    /// One more failure that is like the one before.
+    pub fn failed_again(&self, node: NodeId) -> Result<()> {
+        self.db().execute("UPDATE peer SET failures = failures + 1 WHERE node = ?1", [&node.0[..]])?;
+        Ok(())
+    }
+
     /// Sessions since a moment, the latest first.
     pub fn runs(&self, since: Millis, at_most: u32) -> Result<Vec<Run>> {
         self.query_runs(
