@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::id::{Dot, Stamp};
 use crate::record::{Cell, Col, Dangling, Existence, Field, LocalDot, Register, Write};
 use crate::store::Seen;
-use crate::transaction::{DotOf, Future, Lost, Txn};
+use crate::transaction::{DotOf, Future, Lost, Txn, future};
 use std::collections::BTreeMap;
 
 /// A batch's numbers in this file's numbers.
@@ -37,7 +37,7 @@ impl Txn<'_> {
         for t in &self.s.tables {
             known.extend(t.vector.iter().map(|(r, s)| ((t.n, *r), *s)));
         }
-        let limit = Stamp::at(crate::id::Millis(self.now.0 + self.guard.0));
+        let limit = future::limit(self.now);
         if batch.clock <= limit {
             self.s.push_clock(batch.clock);
         }
@@ -96,7 +96,7 @@ impl Txn<'_> {
                 }
             }
         }
-        self.merge_due(limit)
+        self.merge_due()
     }
 
     fn check_start(&mut self, batch: &Batch) -> Result<(), Error> {
@@ -222,7 +222,8 @@ impl Txn<'_> {
     }
 
     /// Writes whose stamp has become due.
-    pub fn merge_due(&mut self, limit: Stamp) -> Result<(), Error> {
+    pub fn merge_due(&mut self) -> Result<(), Error> {
+        let limit = future::limit(self.now);
         if !self.has_futures()? {
             return Ok(());
         }

@@ -16,6 +16,7 @@ pub use crate::report::*;
 pub use crate::sibling::Sibling;
 use crate::sibling::Siblings;
 use crate::store::{self, State};
+use crate::transaction::future;
 use crate::transaction::{Counts, Txn};
 use crate::{capture, catalog, guest};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -223,7 +224,7 @@ impl Database {
     pub fn harvest(&mut self, now: Millis) -> Result<Harvest, Error> {
         let mut out = Harvest::default();
         loop {
-            if !self.has_news()? {
+            if !self.has_news(now)? {
                 return Ok(out);
             }
             let (writes, more) = self.write(now, |txn| {
@@ -239,8 +240,8 @@ impl Database {
     }
 
     /// Is there anything in the logs, or in a file this one refers to, that was not looked at?
-    fn has_news(&self) -> Result<bool, Error> {
-        if schema_moved(&self.c)? {
+    fn has_news(&self, now: Millis) -> Result<bool, Error> {
+        if schema_moved(&self.c)? || future::is_due(&self.c, now)? {
             return Ok(true);
         }
         let s = State::load(&self.c, &self.catalog)?;
@@ -462,6 +463,7 @@ impl Database {
 
 pub(crate) fn settle_after_harvest(txn: &mut Txn<'_>) -> Result<(), Error> {
     let followed = txn.follow_siblings()?;
+    txn.merge_due()?;
     if !txn.touched.is_empty() || followed && txn.has_held()? {
         let plan = txn.settle()?;
         txn.write_rows(plan)?;

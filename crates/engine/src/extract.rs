@@ -322,7 +322,12 @@ impl Txn<'_> {
                     let rec = &self.births[i].rec;
                     let (b, origin) = (self.births[i].b, (rec.origin, rec.alone));
                     let origin = (b == dot).then(|| {
-                        let awaits = rec.columns().into_iter().filter(|c| e.field(*c).is_none()).collect();
+                        let mut awaits = rec.columns();
+                        // Those that are still to come here, come later there too.
+                        awaits.extend(&rec.awaits);
+                        awaits.retain(|c| e.field(*c).is_none());
+                        awaits.sort_unstable();
+                        awaits.dedup();
                         (origin.0, origin.1, awaits)
                     });
                     let f = Future { t, b, write: e.write, existence: e.existence, fields: e.fields, origin };

@@ -178,7 +178,9 @@ impl Txn<'_> {
         // What waited for it can be shown now, or is known to wait in vain.
         let came = new && !had_row && !matches!(next, Plan::Waits(_));
         plan.plans.insert(id, next);
-        if gone || before.is_none() && anchors.len() > 1 {
+        // What refers to a row that comes back may have shown that it was gone.
+        let back = came && shown && members.iter().any(|&m| self.births[m].was_known());
+        if gone || back || before.is_none() && anchors.len() > 1 {
             self.touch_children(t, l)?;
         }
         if came {

@@ -4,7 +4,7 @@
 //! cells are read before they are changed, and its hash and accounts are taken anew when it is stored. Not here: what
 //! is written to the application's tables (`rows`), and what is one row (`class`).
 mod dots;
-mod future;
+pub(crate) mod future;
 mod prepared;
 mod registers;
 mod storing;
@@ -80,6 +80,11 @@ pub struct Birth {
 }
 
 impl Birth {
+    /// It was stored before this transaction.
+    pub fn was_known(&self) -> bool {
+        self.before.in_db
+    }
+
     /// The leader of its class, as it was when the birth was loaded.
     pub fn leader_before(&self) -> LocalDot {
         self.before.class.map_or(self.b, |(leader, _)| leader)
@@ -186,11 +191,7 @@ pub struct Txn<'c> {
     pub moved: BTreeSet<(u32, LocalDot)>,
     pub counts: BTreeMap<u32, Counts>,
     pub hash: Hash,
-    pub guard: Millis,
 }
-
-/// A stamp this far ahead of the own clock waits.
-pub const GUARD: Millis = Millis(10 * 60 * 1000);
 
 impl<'c> Txn<'c> {
     pub fn new(c: &'c Connection, s: State, siblings: &'c Siblings, now: Millis) -> Txn<'c> {
@@ -229,7 +230,6 @@ impl<'c> Txn<'c> {
             moved: BTreeSet::new(),
             counts: BTreeMap::new(),
             hash,
-            guard: GUARD,
         }
     }
 

@@ -350,3 +350,23 @@ fn a_child_left_dangling_before_anyone_looked_waits_for_nothing() {
     s.show("SELECT count(*) FROM p", &["0"]);
     assert!(s.nodes.iter().all(|r| r.open().held().unwrap().is_empty()));
 }
+
+#[test]
+fn a_row_whose_newer_half_is_held_for_its_stamp_waits_on_every_node() {
+    let s = Case::new(3, SCHEMA, CONFIG);
+    s.at(0, 1, "INSERT INTO p VALUES (1, 'k', 'old', 'y')");
+    // The clock of A is an hour ahead.
+    s.at(0, 3600, "UPDATE p SET x = 'new'");
+    s.pull(1, 0);
+    s.pull(2, 1);
+    for r in &s.nodes[1..] {
+        assert_eq!(r.rows("SELECT * FROM p"), [""; 0], "{}", r.name);
+        assert!(r.open().held().unwrap().iter().any(|h| h.reason == ConflictKind::Clock), "{}", r.name);
+    }
+    // An hour later it is due, though nothing new has come.
+    for r in &s.nodes[1..] {
+        r.open().harvest(Millis(START + 3_700_000)).unwrap();
+        assert_eq!(r.rows("SELECT * FROM p"), ["1 k new y"], "{}", r.name);
+        r.sound();
+    }
+}

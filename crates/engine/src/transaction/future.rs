@@ -1,7 +1,24 @@
 //! A write held beside its register for its stamp (merge-rules 5): how it is kept.
+use crate::error::Error;
+use crate::id::{Millis, Stamp};
 use crate::record::{
     Cell, Col, Entry, Existence, Field, LocalDot, Record, Unshown, Write, decode_unshown, encode_unshown,
 };
+use rusqlite::Connection;
+
+/// A stamp this far ahead of the own clock waits.
+const GUARD: Millis = Millis(10 * 60 * 1000);
+
+/// The latest stamp that need not wait now.
+pub fn limit(now: Millis) -> Stamp {
+    Stamp::at(Millis(now.0 + GUARD.0))
+}
+
+/// Has a write that was held for its stamp become due?
+pub fn is_due(c: &Connection, now: Millis) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM _lockstep_future WHERE stamp <= ?1)";
+    Ok(c.prepare_cached(sql)?.query_row([limit(now).0], |r| r.get(0))?)
+}
 
 /// A write held for its stamp.
 #[derive(Clone, Debug)]

@@ -1,0 +1,107 @@
+//! What happens in a run: plain numbers, so that a run can be repeated and made smaller.
+use super::prng::Prng;
+
+/// A statement of an application, to be read against the rows as they then are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statement(pub [u32; 5]);
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// An application writes, in one transaction or several.
+    App {
+        node: usize,
+        statements: Vec<Statement>,
+        harvest: bool,
+    },
+    /// `to` gets what `from` has, in batches of `items`; batch number `lost` gets lost; it ends after `stop` batches;
+    /// the application of `to` writes after each.
+    Pull {
+        to: usize,
+        from: usize,
+        db: usize,
+        items: usize,
+        lost: Option<usize>,
+        stop: Option<usize>,
+        write: Option<Statement>,
+    },
+    /// A batch of earlier comes once more.
+    Again(usize),
+    /// The harvest alone.
+    Harvest(usize),
+    Nothing,
+}
+
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub nodes: usize,
+    /// Milliseconds by which each clock is off.
+    pub skews: Vec<i64>,
+    /// Foreign keys off at that application.
+    pub loose: Vec<bool>,
+    /// Rows written before Lockstep came.
+    pub before: Vec<Vec<Statement>>,
+    pub ops: Vec<Op>,
+}
+
+fn statement(r: &mut Prng) -> Statement {
+    Statement(std::array::from_fn(|_| (r.next() % 10_000) as u32))
+}
+
+impl Schedule {
+    pub fn random(r: &mut Prng) -> Schedule {
+        let nodes = [2, 2, 2, 3, 3][r.below(5)];
+        let far = r.chance(15);
+        let skews = (0..nodes)
+            .map(|_| match r.below(6) {
+                0..=2 => 0,
+                3 => -40,
+                4 => 2500,
+                _ if far => 40 * 60 * 1000,
+                _ => 3,
+            })
+            .collect();
+        let loose = (0..nodes).map(|_| r.chance(20)).collect();
+        let before = (0..nodes)
+            .map(|_| if r.chance(40) { (0..2 + r.below(8)).map(|_| statement(r)).collect() } else { Vec::new() })
+            .collect();
+        let n = [5, 8, 12, 12, 20, 30][r.below(6)];
+        let first = (0..nodes).map(|node| Op::App {
+            node,
+            statements: (0..3 + r.below(6)).map(|_| statement(r)).collect(),
+            harvest: false,
+        });
+        let mut ops: Vec<Op> = first.collect();
+        if r.chance(60) {
+            // They know the same before they go their ways.
+            for _ in 0..2 {
+                for to in 0..nodes {
+                    let from = (to + 1) % nodes;
+                    ops.push(Op::Pull { to, from, db: 2, items: 1000, lost: None, stop: None, write: None });
+                }
+            }
+        }
+        let more = (0..n).map(|_| match r.below(100) {
+            0..=56 => Op::App {
+                node: r.below(nodes),
+                statements: (0..=r.below(4)).map(|_| statement(r)).collect(),
+                harvest: r.chance(30),
+            },
+            57..=92 => {
+                let to = r.below(nodes);
+                Op::Pull {
+                    to,
+                    from: (to + 1 + r.below(nodes - 1)) % nodes,
+                    db: r.below(3),
+                    items: [1, 2, 3, 1000, 1000][r.below(5)],
+                    lost: r.chance(15).then(|| r.below(2)),
+                    stop: r.chance(25).then(|| 1 + r.below(3)),
+                    write: r.chance(20).then(|| statement(r)),
+                }
+            }
+            93..=96 => Op::Again(r.below(50)),
+            _ => Op::Harvest(r.below(nodes)),
+        });
+        ops.extend(more);
+        Schedule { nodes, skews, loose, before, ops }
+    }
+}
