@@ -742,6 +742,32 @@ impl Txn<'_> {
         for (ct, c, col) in found {
             self.reference_anew(slice, ct, LocalDot(c), Col(col))?;
         }
+        if let Value::Integer(id) = value {
+            self.adopt_left(slice, t, *id)?;
+        }
+        Ok(())
+    }
+
+    /// The same for references left dangling to the row that had this id before.
+    fn adopt_left(&mut self, slice: &mut Slice, t: u32, id: i64) -> Result<(), Error> {
+        let Some(b) = self.last_at(t, id)? else { return Ok(()) };
+        for m in self.class(t, b)?.members.clone() {
+            for (ct, c, col) in self.children(t, m)? {
+                let Some(i) = self.find(ct, c)?.filter(|&i| self.births[i].standing == Standing::Shown) else {
+                    continue;
+                };
+                let class = self.class(ct, c)?;
+                let Some(&anchor) = self.anchors(&class)?.first() else { continue };
+                let (Some(row), Some(p)) = (self.stored_row(anchor)?, self.s.t(ct).place[usize::from(col.0)]) else {
+                    continue;
+                };
+                if row[p] == Value::Integer(id) {
+                    self.local_write(slice, i, &[(col, Some(row[p].clone()))], self.now)?;
+                    self.read(i)?;
+                    self.name_rows(i)?;
+                }
+            }
+        }
         Ok(())
     }
 

@@ -100,7 +100,7 @@ impl Txn<'_> {
         Ok(self.used_of(t)?.contains(id))
     }
 
-    fn last_at(&mut self, t: u32, id: i64) -> Result<Option<LocalDot>, Error> {
+    pub fn last_at(&mut self, t: u32, id: i64) -> Result<Option<LocalDot>, Error> {
         if let Some(b) = self.ids.was.get(&(t, id)) {
             return Ok(Some(*b));
         }

@@ -370,3 +370,16 @@ fn a_row_whose_newer_half_is_held_for_its_stamp_waits_on_every_node() {
         r.sound();
     }
 }
+
+#[test]
+fn a_row_under_the_id_of_one_that_went_takes_over_what_was_left_dangling() {
+    let s = Case::new(2, SCHEMA, CONFIG);
+    s.writes(1, "INSERT INTO p VALUES (1, NULL, 'old', 'y'); INSERT INTO c VALUES (1, 1, 'child')");
+    s.everybody();
+    s.writes(0, "PRAGMA foreign_keys = OFF; DELETE FROM p; PRAGMA foreign_keys = ON");
+    // In the eyes of that application the child now belongs to the new row.
+    s.writes(0, "INSERT INTO p VALUES (1, NULL, 'new', 'y')");
+    s.everybody();
+    s.show("SELECT c.z, p.x FROM c JOIN p ON p.id = c.p", &["child new"]);
+    s.show("SELECT count(*) FROM p", &["1"]);
+}
