@@ -41,7 +41,7 @@ pub fn run(o: &Options, report: &mut Report) {
             .map(|(i, history)| {
                 let path = dir.path().join(format!("{i}.db"));
                 let app = sample::empty(&path, true).expect("a new file");
-                sample::fill(&app, Kind::Plain, ROWS * 2, 250, 7).expect("rows");
+                sample::fill(&app, Kind::Plain, ROWS * 2, 300, 7).expect("rows");
                 if let Some(history) = history {
                     sample::attached(&path, history, 11).expect("attach");
                 }

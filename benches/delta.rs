@@ -21,7 +21,7 @@ pub fn run(o: &Options, report: &mut Report) {
     let kind = Kind::Plain;
     let (source, target) = (path("source.db"), path("target.db"));
     let app = sample::empty(&source, true).expect("a new file");
-    sample::fill(&app, kind, o.rows, 250, 7).expect("rows");
+    sample::fill(&app, kind, o.rows, 300, 7).expect("rows");
     drop(app);
     copy(&source, &path("plain-target.db"));
     sample::attached(&source, true, 11).expect("attach");

@@ -10,7 +10,7 @@ use lockstep_engine::Limit;
 use std::path::Path;
 
 /// As the session asks for at first contact.
-pub const BULK: Limit = Limit { items: 20_000, bytes: 8 << 20 };
+pub const BULK: Limit = Limit { items: 5_000, bytes: 4 << 20 };
 /// As the session asks for otherwise.
 pub const SMALL: Limit = Limit { items: 1_500, bytes: 1 << 20 };
 
@@ -26,7 +26,7 @@ fn one(o: &Options, report: &mut Report, kind: Kind) {
     let rows = o.rows;
     let source = dir.path().join("source.db");
     let app = sample::empty(&source, true).expect("a new file");
-    sample::fill(&app, kind, rows, 250, 7).expect("rows");
+    sample::fill(&app, kind, rows, 300, 7).expect("rows");
     let bytes = content(&app, kind);
     drop(app);
     let plain = dir.path().join("plain.db");

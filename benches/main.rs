@@ -41,7 +41,7 @@ FIGURE   capture, first-sync, delta, idle, memory; none: all of them
 --rows   rows of a first sync, and of the table under a delta (100000)
 --most   the largest table of the idle figure (1000000)
 --rounds rounds of floor and subject, of which the median counts (5)
---batch  rows in a batch of a first sync (20000)
+--batch  rows in a batch of a first sync (5000)
 --dir    where files are made (the folder for temporary files)
 --json   also write the figures there";
 

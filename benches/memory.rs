@@ -20,7 +20,7 @@ pub fn run(o: &Options, report: &mut Report) {
         let dir = o.folder();
         let path = |name: &str| dir.path().join(name);
         let app = sample::empty(&path("source.db"), true).expect("a new file");
-        sample::fill(&app, Kind::Plain, o.rows, 250, 7).expect("rows");
+        sample::fill(&app, Kind::Plain, o.rows, 300, 7).expect("rows");
         drop(app);
         drop(sample::empty(&path("target.db"), false).expect("a new file"));
         sample::attached(&path("target.db"), true, 12).expect("attach");

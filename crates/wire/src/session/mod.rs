@@ -56,7 +56,7 @@ pub struct Options {
 impl Options {
     /// The usual ones.
     pub fn new(databases: Vec<String>) -> Options {
-        let bulk = PullLimit { items: 20_000, bytes: 8 << 20 };
+        let bulk = PullLimit { items: 5_000, bytes: 4 << 20 };
         Options { databases, ways: Ways::default(), rounds: 8, tries: 3, limit: PullLimit::default(), bulk }
     }
 }
