@@ -16,6 +16,9 @@ use layout::Layout;
 pub use log::{LogRow, Op, newest, read, trim};
 use rusqlite::{Connection, OptionalExtension};
 
+/// Bytes of a trigger. SQLite reads no statement of more than a million, the application's schema included.
+const LONGEST: usize = 950_000;
+
 /// Why capture could not be installed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -43,6 +46,15 @@ pub enum Error {
         /// Its number.
         i: i64,
     },
+    /// Its triggers would be longer than SQLite lets a statement be.
+    #[error(
+        "table `{table}` has so many columns with so long names that its triggers would not fit into SQLite's limit for a \
+         statement: exclude it"
+    )]
+    TooLong {
+        /// Table.
+        table: String,
+    },
     /// SQLite refused.
     #[error("capture: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -53,9 +65,13 @@ pub enum Error {
 /// A log that was made for other columns is replaced, and goes on counting where it was.
 ///
 /// # Errors
-/// [`Error::Unread`] if such a log holds more than its newest row.
+/// [`Error::Unread`] if such a log holds more than its newest row; [`Error::TooLong`] for a monster of a table.
 pub fn install(conn: &Connection, n: u32, table: &Table) -> Result<(), Error> {
     let layout = Layout::new(n, table);
+    let triggers = triggers::all(conn, &layout)?;
+    if triggers.iter().any(|t| t.sql.len() > LONGEST) {
+        return Err(Error::TooLong { table: table.name.clone() });
+    }
     let log = layout.log_table();
     match sql_of(conn, "table", &layout.log)? {
         Some(sql) if sql == log => {}
@@ -75,7 +91,7 @@ pub fn install(conn: &Connection, n: u32, table: &Table) -> Result<(), Error> {
         None => conn.execute_batch(&log)?,
     }
     drop_triggers(conn, n)?;
-    for trigger in triggers::all(conn, &layout)? {
+    for trigger in triggers {
         conn.execute_batch(&trigger.sql)?;
     }
     Ok(())

@@ -51,6 +51,38 @@ pub struct Column {
     pub has_default: bool,
 }
 
+/// What a declared type does to values that are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// Text that reads as a number becomes one, and a real that is whole becomes an integer.
+    Integer,
+    /// Numbers become text.
+    Text,
+    /// Nothing.
+    Blob,
+    /// Numbers become reals.
+    Real,
+    /// As integers.
+    Numeric,
+}
+
+impl Column {
+    /// By the rules of <https://www.sqlite.org/datatype3.html>, 3.1, in their order.
+    pub fn affinity(&self) -> Affinity {
+        let declared = self.declared_type.to_ascii_uppercase();
+        let has = |words: &[&str]| words.iter().any(|w| declared.contains(w));
+        match () {
+            // ANY leaves values alone in a STRICT table; elsewhere it is numeric, and taken for less than it is.
+            () if declared == "ANY" => Affinity::Blob,
+            () if has(&["INT"]) => Affinity::Integer,
+            () if has(&["CHAR", "CLOB", "TEXT"]) => Affinity::Text,
+            () if has(&["BLOB"]) || declared.is_empty() => Affinity::Blob,
+            () if has(&["REAL", "FLOA", "DOUB"]) => Affinity::Real,
+            () => Affinity::Numeric,
+        }
+    }
+}
+
 /// How rows are told apart on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {

@@ -588,6 +588,17 @@ fn two_thousand_columns_without_a_key_and_without_history() {
 }
 
 #[test]
+fn a_trigger_that_sqlite_could_not_read_is_not_installed() {
+    let app = Connection::open_in_memory().unwrap();
+    let names: Vec<_> = (0..2000).map(|i| format!("c{i}_{}", "x".repeat(100))).collect();
+    app.execute_batch(&format!("CREATE TABLE t(id INTEGER PRIMARY KEY, {})", names[1..].join(", "))).unwrap();
+    let before = dump(&app);
+    let table = catalog::read(&app, "db", &DatabaseConfig::default()).unwrap().tables.remove(0);
+    assert!(install(&app, 1, &table).unwrap_err().to_string().contains("exclude it"));
+    assert_eq!(dump(&app), before);
+}
+
+#[test]
 fn the_time_is_the_wall_time() {
     let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     let w = World::new("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");

@@ -3,7 +3,7 @@
 //! Always true here: every name of the application stands in quotes; no expression grows deeper than SQLite allows,
 //! however many columns there are; a statement logs the parts of one row next to each other.
 use super::layout::{BITS, Kind, Layout, trigger_prefix};
-use crate::catalog::{Key, Table, Unique, UniqueTerm, quote, sql};
+use crate::catalog::{Affinity, Key, Table, Unique, UniqueTerm, quote, sql};
 use rusqlite::Connection;
 
 /// The wall time, as the log keeps it.
@@ -111,14 +111,15 @@ fn nullable_key(layout: &Layout<'_>) -> Vec<String> {
 /// Is the column another one, bit for bit, after the update?
 ///
 /// `OLD.c IS NOT NEW.c COLLATE BINARY OR typeof(OLD.c)<>typeof(NEW.c)`, less what can't happen: integer and real can
-/// only be equal where no affinity turns the one into the other (where one does, it spares nothing but -2^63).
+/// only be equal where no affinity turns the one into the other (where one does, it spares nothing but -2^63). What
+/// SQL can't tell at all is `0.0` from `-0.0`.
 fn changed(table: &Table, place: usize) -> String {
     let column = &table.columns[place];
     let name = quote(&column.name);
     let binary = if column.collation.eq_ignore_ascii_case("BINARY") { "" } else { " COLLATE BINARY" };
     let differs = format!("OLD.{name} IS NOT NEW.{name}{binary}");
     let other_type = format!("typeof(OLD.{name})<>typeof(NEW.{name})");
-    match affinity(&column.declared_type) {
+    match column.affinity() {
         _ if matches!(table.key, Key::Id { column, .. } if column == place) => differs,
         Affinity::Text | Affinity::Real => differs,
         Affinity::Integer | Affinity::Numeric => {
@@ -272,7 +273,7 @@ impl Probe<'_> {
 
     /// Can two values that differ be equal to this term? Columns with an affinity but BLOB's turn `1.0` into `1`.
     fn loose(&self, term: &UniqueTerm) -> bool {
-        let untyped = |place: usize| affinity(&self.layout.table.columns[place].declared_type) == Affinity::Blob;
+        let untyped = |place: usize| self.layout.table.columns[place].affinity() == Affinity::Blob;
         !term.collation.eq_ignore_ascii_case("BINARY") || term.column.is_none_or(untyped)
     }
 
@@ -403,31 +404,4 @@ fn mentioned(table: &Table, expression: &str) -> Option<Vec<usize>> {
     }
     let places: Vec<usize> = names.iter().filter_map(|n| table.column(n)).collect();
     (!places.is_empty()).then_some(places)
-}
-
-/// What a declared type does to values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Affinity {
-    Integer,
-    Text,
-    Blob,
-    Real,
-    Numeric,
-}
-
-/// The rules of <https://www.sqlite.org/datatype3.html>, 3.1, in their order.
-fn affinity(declared: &str) -> Affinity {
-    let declared = declared.to_ascii_uppercase();
-    // ANY leaves values alone in a STRICT table; elsewhere it is a numeric type, and is only asked more than it needs.
-    if declared == "ANY" {
-        return Affinity::Blob;
-    }
-    let has = |words: &[&str]| words.iter().any(|w| declared.contains(w));
-    match () {
-        () if has(&["INT"]) => Affinity::Integer,
-        () if has(&["CHAR", "CLOB", "TEXT"]) => Affinity::Text,
-        () if has(&["BLOB"]) || declared.is_empty() => Affinity::Blob,
-        () if has(&["REAL", "FLOA", "DOUB"]) => Affinity::Real,
-        () => Affinity::Numeric,
-    }
 }
