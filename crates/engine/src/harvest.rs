@@ -343,6 +343,13 @@ impl Txn<'_> {
             self.local_write(slice, i, &cols, row.at)?;
         }
         if key != old_key {
+            if !key.is_content() && self.by_key(t, &key)?.is_some_and(|other| other != i) {
+                // Two rows can't have one key: an UPDATE OR REPLACE evicted the one that had it.
+                match slice.suspects.remove(&(t, key.clone())) {
+                    Some(s) => self.log_delete(slice, t, key.clone(), s.row, s.at)?,
+                    None => self.log_vanished(slice, t, &key, row.at)?,
+                }
+            }
             self.used(t, &key)?;
             self.set_local_key(i, Some(key.clone()));
             self.births[i].dirty = true;

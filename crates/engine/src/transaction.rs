@@ -12,7 +12,7 @@ mod storing;
 pub use dots::{DotOf, decode_dot};
 pub use future::Future;
 
-use crate::catalog::{Key, Table, quote};
+use crate::catalog::{Affinity, Key, Table, quote};
 use crate::change::ConflictKind;
 use crate::class::{Class, Edge};
 use crate::digest::Hash;
@@ -621,7 +621,8 @@ fn select_row(table: &Table) -> String {
     format!("SELECT {list} FROM main.{} WHERE {}", quote(&table.name), locate(table, 0))
 }
 
-/// Finds a row by the values of its key; parameters count on from `by`.
+/// Finds a row by the values of its key, bit for bit: a key that only compares as equal (`bob` and `BOB`, `1` and `1.0`)
+/// is another. Parameters count on from `by`.
 pub fn locate(table: &Table, by: usize) -> String {
     let places = match &table.key {
         Key::Id { column, .. } => std::slice::from_ref(column),
@@ -631,7 +632,18 @@ pub fn locate(table: &Table, by: usize) -> String {
     let each: Vec<String> = places
         .iter()
         .enumerate()
-        .map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), by + i + 1))
+        .map(|(i, &p)| {
+            let (column, n) = (&table.columns[p], by + i + 1);
+            let name = quote(&column.name);
+            let mut found = format!("{name} = ?{n}");
+            if !column.collation.eq_ignore_ascii_case("BINARY") {
+                found += &format!(" AND +{name} = ?{n} COLLATE BINARY");
+            }
+            if column.affinity() == Affinity::Blob {
+                found += &format!(" AND typeof({name}) = typeof(?{n})");
+            }
+            found
+        })
         .collect();
     each.join(" AND ")
 }
