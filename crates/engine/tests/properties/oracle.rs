@@ -169,7 +169,8 @@ impl Oracle {
                     f.deleted = true;
                     f.writers.insert(node);
                     f.sealed = Some(node);
-                    row.values.iter().for_each(|v| self.replaced(v, false));
+                    // A REPLACE may be an update of the same entity, of which a table without history keeps no old values.
+                    row.values.iter().for_each(|v| self.replaced(v, replace && !table.history));
                 }
             }
             for (tag, row) in &new {
