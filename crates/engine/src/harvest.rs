@@ -385,6 +385,7 @@ impl Txn<'_> {
             self.births[m].dirty = true;
             self.fill(m, &body, Some(&old));
             self.name_rows(m)?;
+            self.name_buried(m, &slice.buried)?;
         }
         let (dot, stamp) = self.new_dot(t, at);
         let context = self.s.context_now(self.c, t)?;

@@ -471,3 +471,29 @@ fn a_row_that_would_break_a_check_is_held_and_nothing_else() {
         assert!(r.open().held().unwrap().is_empty());
     }
 }
+
+#[test]
+fn a_child_that_moved_to_a_parent_and_went_with_it_names_that_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = "CREATE TABLE c1 (id INTEGER PRIMARY KEY, tag TEXT);
+        CREATE TABLE c2 (id INTEGER PRIMARY KEY, up INTEGER NOT NULL REFERENCES c1 (id) ON DELETE CASCADE, up_tag TEXT);";
+    let a = Replica::new(dir.path(), "a", schema).attach("");
+    let b = Replica::new(dir.path(), "b", schema).attach("");
+    b.sql("INSERT INTO c1 VALUES (1, 'T1'); INSERT INTO c2 VALUES (1, 1, 'T1')");
+    a.sql("INSERT INTO c1 VALUES (1, 'T5'); INSERT INTO c2 VALUES (1, 1, 'T5')");
+    settle(&[&a, &b]);
+    a.sql("UPDATE c2 SET up = 2, up_tag = 'T1' WHERE id = 1; DELETE FROM c1 WHERE id = 2");
+    // Whatever has come so far, every child is at the parent that its copy names.
+    loop {
+        let have = b.open().vectors().unwrap();
+        let batch = a.open().extract(&have, lockstep_engine::Limit { items: 1, bytes: 1 << 20 }, now()).unwrap();
+        b.open().apply(&batch, now()).unwrap();
+        let strays = "SELECT c2.id FROM c2 LEFT JOIN c1 ON c1.id = up WHERE c1.tag IS NOT up_tag";
+        assert_eq!(b.rows(strays), [""; 0]);
+        if batch.last {
+            break;
+        }
+    }
+    settle(&[&a, &b]);
+    assert_eq!(b.rows("SELECT tag FROM c1"), ["T5"]);
+}
