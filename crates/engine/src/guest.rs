@@ -133,7 +133,7 @@ fn named(path: &Path, source: rusqlite::Error) -> Error {
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
         Some(ErrorCode::DatabaseCorrupt) => Error::Corrupt { path, source },
-        Some(ErrorCode::ReadOnly) => Error::ReadOnly { path },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Error::ReadOnly { path },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { path },
         Some(_) | None => Error::Sqlite { path, source },
     }

@@ -70,8 +70,8 @@ pub enum Suggestion {
         table: String,
         /// Column.
         column: String,
-        /// Logical name of the other database; None: this one.
-        database: Option<String>,
+        /// Logical name of the database of the table referred to, this one or another.
+        database: String,
         /// The table referred to.
         target: String,
         /// Rows looked at whose value is there.
@@ -134,7 +134,7 @@ impl fmt::Display for Suggestion {
                 )
             }
             Suggestion::Reference { table, column, database, target, matching, missing } => {
-                let target = database.as_ref().map_or_else(|| target.clone(), |d| format!("{d}.{target}"));
+                let target = format!("{database}.{target}");
                 write!(
                     f,
                     "{table}: `{column}` seems to refer to {target} ({matching} rows fit, {missing} do not); if so, say \
@@ -223,6 +223,9 @@ pub fn suggest(subject: Subject<'_>, others: &[Subject<'_>]) -> Result<Vec<Sugge
 fn modified(table: &Table) -> Option<Suggestion> {
     if table.config.modified.is_some() || table.key == Key::Content {
         return None;
+    }
+    if table.column("updated_at").is_some() {
+        return None; // Is taken for it without a word.
     }
     let column = names::MODIFIED.iter().find_map(|name| table.column(name))?;
     Some(Suggestion::Modified { table: table.name.clone(), column: table.columns[column].name.clone() })

@@ -760,3 +760,21 @@ fn a_strange_row_is_refused() {
     assert!(matches!(read(&w.app, 1, &w.table, 0, 9), Err(Error::Strange { i: 1, .. })));
     assert!(read(&w.app, 1, &w.table, 1, 9).unwrap().is_empty());
 }
+
+#[test]
+fn recursive_triggers_and_declared_replace_are_seen_as_well() {
+    check_log(
+        "PRAGMA recursive_triggers = ON; CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE ON CONFLICT REPLACE)",
+        &[
+            ("INSERT INTO t VALUES (1, 1)", &["Insert (1)"]),
+            ("INSERT INTO t VALUES (2, 1)", &["Suspect (1) 0=1 1=1", "Delete (1) 0=1 1=1", "Insert (2)"]),
+        ],
+    );
+    check_log(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE ON CONFLICT REPLACE)",
+        &[
+            ("INSERT INTO t VALUES (1, 1)", &["Insert (1)"]),
+            ("INSERT INTO t VALUES (2, 1)", &["Suspect (1) 0=1 1=1", "Insert (2)"]),
+        ],
+    );
+}

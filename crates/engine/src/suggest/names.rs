@@ -1,16 +1,8 @@
 //! What names of tables and columns speak of. Words of the field, in English, as frameworks and people use them.
 
 /// Columns that say when a row was last changed, the surest first.
-pub(super) const MODIFIED: [&str; 8] = [
-    "updated_at",
-    "modified_at",
-    "last_updated",
-    "last_modified",
-    "updated",
-    "modified",
-    "updated_on",
-    "date_modified",
-];
+pub(super) const MODIFIED: [&str; 7] =
+    ["modified_at", "last_updated", "last_modified", "updated", "modified", "updated_on", "date_modified"];
 
 /// Tables that hold people.
 const PEOPLE: [&str; 7] = ["user", "users", "account", "accounts", "person", "people", "auth_user"];

@@ -13,21 +13,21 @@ pub(super) fn of(subject: Subject<'_>, others: &[Subject<'_>], table: &Table) ->
             continue;
         }
         let mut best = None;
-        let all = std::iter::once((None, subject)).chain(others.iter().map(|o| (Some(o.name.to_owned()), *o)));
-        for (database, other) in all {
+        for other in std::iter::once(subject).chain(others.iter().copied()) {
+            let here = other.name == subject.name;
             for target in &other.catalog.tables {
-                let itself = database.is_none() && target.name == table.name;
+                let itself = here && target.name == table.name;
                 let Some(fit) = fit(&column.name, itself, target) else { continue };
                 let (matching, missing) = evidence(subject, table, place, other, target)?;
                 let plain = fit == names::Fit::Name && matching + missing == 0;
                 if !plain && matching <= missing {
                     continue;
                 }
-                let rank = (fit, matching, database.is_none());
+                let rank = (fit, matching, here);
                 let suggestion = Suggestion::Reference {
                     table: table.name.clone(),
                     column: column.name.clone(),
-                    database: database.clone(),
+                    database: other.name.to_owned(),
                     target: target.name.clone(),
                     matching,
                     missing,
