@@ -56,7 +56,7 @@ rust-test: ui/dist/index.html
 	xvfb-run --auto-servernum dbus-run-session -- node --test tests/console/
 	cd examples/scouting && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m unittest
 	$(CARGO) test --locked --workspace --doc
-	$(CARGO) test --locked --workspace --lib --bins --tests
+	LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" $(CARGO) test --locked --workspace --lib --bins --tests
 
 ui: ui/dist/index.html ## The console's pages
 
