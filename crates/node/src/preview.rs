@@ -1,8 +1,8 @@
 //! What a session with a peer would do now, both ways. Changes no row on either side.
 //!
 //! Always true here: what would happen here is found by the same code that applies; what would happen there is found
-//! there in the same way, unless there is too much of it for one message, in which case it is counted from what would
-//! be sent.
+//! there in the same way. Where there is too much of it for one message, or to fetch it only to be looked at, it is
+//! counted, and the preview says so.
 use crate::access::Access;
 use crate::call::Link;
 use crate::engine::Plan;
@@ -15,7 +15,7 @@ use crate::state::{AttachedDatabase, Peer};
 use crate::status::Share;
 use crate::{Error, Result};
 use lockstep_engine::change::{Batch, Existence, Item};
-use lockstep_engine::id::Vectors;
+use lockstep_engine::id::{ReplicaId, Vectors};
 use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit, TableHello};
 use lockstep_wire::session::Store;
 use lockstep_wire::{Hex, Limits, encode_batch};
@@ -26,7 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The usual case is one batch, whose plan can be asked for.
-const LIMIT: PullLimit = PullLimit { items: 50_000, bytes: 32 << 20 };
+const LIMIT: PullLimit = PullLimit { items: 10_000, bytes: 8 << 20 };
+/// More writes than this are not fetched only to be looked at: they are counted by what both sides say they have.
+const FETCHED: u64 = 20_000;
 const REQUEST: Duration = Duration::from_secs(120);
 
 /// What `preview` prints.
@@ -111,6 +113,25 @@ pub(crate) fn lines(plan: Plan) -> Vec<PlanLine> {
     plan.tables.into_iter().map(line).collect()
 }
 
+/// What one side lacks of the other, counted by the writes it lacks, if that is much. A table of which it has nothing
+/// gets the other's rows.
+fn too_much(has: &DatabaseHello, other: &DatabaseHello, except: &[String]) -> Option<Vec<PlanLine>> {
+    let mut all = 0_u64;
+    let mut lines = Vec::new();
+    for table in other.tables.iter().filter(|t| !except.contains(&t.name)) {
+        let here = has.tables.iter().find(|t| t.name == table.name);
+        let seq = |replica: &ReplicaId| here.and_then(|t| t.vector.get(replica)).map_or(0, |s| s.0);
+        let writes = table.vector.iter().map(|(r, s)| s.0.saturating_sub(seq(r))).fold(0, u64::saturating_add);
+        all = all.saturating_add(writes);
+        let empty = here.is_none_or(|t| t.vector.is_empty());
+        let (inserts, updates) = if empty { (table.rows, 0) } else { (0, writes) };
+        if writes > 0 {
+            lines.push(PlanLine { name: table.name.clone(), inserts, updates, ..PlanLine::default() });
+        }
+    }
+    (all > FETCHED).then_some(lines)
+}
+
 /// What batches would do at a side that has none of it: rows by what happens to them in all.
 fn counted(batches: &[Batch]) -> Vec<PlanLine> {
     let mut tables: BTreeMap<&str, (HashSet<_>, HashSet<_>, HashSet<_>)> = BTreeMap::new();
@@ -163,12 +184,24 @@ impl Node {
                 their_rules.get(name).is_some_and(|r| r != rule && *r != none && *rule != none)
             };
             let except: Vec<String> = rules(mine).into_iter().filter(differ).map(|(name, _)| name).collect();
-            let batches = look.pull(mine, &except).await?;
-            incoming.add(&mine.name, look.plan_here(&mine.name, batches).await?);
-            let batches = look.extract(mine, theirs, &except).await?;
-            let (lines, estimated) = look.plan_there(batches).await?;
+            if let Some(lines) = too_much(mine, theirs, &except) {
+                incoming.add(&mine.name, lines);
+                incoming.estimated = true;
+            } else {
+                let batches = look.pull(mine, &except).await?;
+                incoming.add(&mine.name, look.plan_here(&mine.name, batches).await?);
+            }
+            let (lines, estimated) = match too_much(theirs, mine, &except) {
+                Some(lines) => (lines, true),
+                None => {
+                    let batches = look.extract(mine, theirs, &except).await?;
+                    look.plan_there(batches).await?
+                }
+            };
             outgoing.add(&mine.name, lines);
             outgoing.estimated |= estimated;
+            look.stand(mine);
+            look.stand(theirs);
         }
         let plan = Hex::<32>(look.hash.finalize().into()).to_string();
         Ok(Preview { peer: peer.name.clone(), incoming, outgoing, plan })
@@ -230,7 +263,6 @@ impl Look {
         loop {
             let pull = Pull { database: mine.name.clone(), have: have.clone(), except: except.to_vec(), limit: LIMIT };
             let batch = fetch_batch(&self.link, self.limits, &pull).await?;
-            self.note(&batch);
             let ends = batch.last || batch.items.is_empty();
             raise(&mut have, &batch.end);
             batches.push(batch);
@@ -255,7 +287,6 @@ impl Look {
         loop {
             let (name, except, from) = (mine.name.clone(), except.to_vec(), have.clone());
             let batch = self.on_shelf(move |shelf| shelf.extract(&name, &from, &except, LIMIT)).await?;
-            self.note(&batch);
             let ends = batch.last || batch.items.is_empty();
             raise(&mut have, &batch.end);
             batches.push(batch);
@@ -281,11 +312,13 @@ impl Look {
         Ok((Previewed::from_bytes(&answer)?.tables, false))
     }
 
-    fn note(&mut self, batch: &Batch) {
-        self.hash.update(batch.database.as_bytes());
-        for (table, vector) in &batch.end {
-            self.hash.update(table.as_bytes());
-            for (replica, seq) in vector {
+    /// The plan stands for where both sides stood.
+    fn stand(&mut self, side: &DatabaseHello) {
+        self.hash.update(side.name.as_bytes());
+        for table in &side.tables {
+            self.hash.update(table.name.as_bytes());
+            self.hash.update(table.fingerprint.0);
+            for (replica, seq) in &table.vector {
                 self.hash.update(replica.0);
                 self.hash.update(seq.0.to_be_bytes());
             }
@@ -300,5 +333,45 @@ fn raise(have: &mut Vectors, end: &Vectors) {
             let mine = have.entry(*replica).or_default();
             *mine = (*mine).max(*seq);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_engine::id::{Seq, Stamp};
+    use lockstep_wire::message::TableHello;
+
+    fn side(tables: &[(&str, u64, u64)]) -> DatabaseHello {
+        let table = |(name, seq, rows): &(&str, u64, u64)| TableHello {
+            name: (*name).to_owned(),
+            columns: Vec::new(),
+            fingerprint: Hex([1; 32]),
+            vector: (*seq > 0).then_some((ReplicaId([1; 16]), Seq(*seq))).into_iter().collect(),
+            rows: *rows,
+            digest: Hex([0; 16]),
+        };
+        DatabaseHello {
+            name: "d".into(),
+            replica: ReplicaId([2; 16]),
+            mark: Hex([0; 16]),
+            clock: Stamp(0),
+            digest_key: Hex([0; 16]),
+            held: 0,
+            conflicts_unreviewed: 0,
+            capture: Vec::new(),
+            tables: tables.iter().map(table).collect(),
+        }
+    }
+
+    #[test]
+    fn much_is_counted_and_little_is_fetched() {
+        let other = side(&[("new", 30_000, 25_000), ("known", 40_000, 9), ("same", 7, 7)]);
+        let has = side(&[("new", 0, 0), ("known", 39_000, 9), ("same", 7, 7)]);
+        let line =
+            |name: &str, inserts, updates| PlanLine { name: name.into(), inserts, updates, ..Default::default() };
+        assert_eq!(too_much(&has, &other, &[]), Some(vec![line("new", 25_000, 0), line("known", 0, 1_000)]));
+        assert_eq!(too_much(&has, &other, &["new".into()]), None);
+        assert_eq!(too_much(&other, &has, &[]), None);
     }
 }

@@ -178,7 +178,7 @@ async fn a_body_beyond_its_bound_is_refused() {
 #[tokio::test]
 async fn who_does_not_shake_hands_is_dropped_and_does_not_keep_others_out() {
     let bounds =
-        Bounds { handshakes: 4, handshakes_per_address: 4, handshake: Duration::from_millis(200), ..Bounds::default() };
+        Bounds { handshakes: 4, handshakes_per_address: 4, handshake: Duration::from_secs(3), ..Bounds::default() };
     let (hq, pit) = (serving("hq", bounds).await, world("pit"));
     let mut idle = Vec::new();
     for _ in 0..50 {
