@@ -10,6 +10,7 @@ use crate::record::{Cell, Col, Existence, LocalDot, Register, Unshown, encode_ce
 use crate::store::{ARCHIVED, DELETED, HELD, VISIBLE};
 use crate::value::Value;
 use rusqlite::params;
+use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
 
 impl Txn<'_> {
@@ -81,12 +82,16 @@ impl Txn<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n, clock) VALUES (?1, ?2, ?3)")?
                 .execute(params![database, n, clock])?;
         }
+        // Rows of other files that refer to any birth of a row that moved have to follow; what is new here, nothing
+        // refers to yet.
+        let mut followed = BTreeSet::new();
         for (t, b) in std::mem::take(&mut self.moved) {
-            // Rows of other files that refer to it have to follow; what is new here, nothing refers to yet.
-            let known = self.index.get(&(t, b)).is_some_and(|&i| self.births[i].before.key.is_some());
-            if !known {
-                continue;
+            if self.index.get(&(t, b)).is_some_and(|&i| self.births[i].before.key.is_some()) {
+                followed.insert((t, b));
+                followed.extend(self.class(t, b)?.members.iter().map(|m| (t, *m)));
             }
+        }
+        for (t, b) in followed {
             self.c.prepare_cached("INSERT INTO _lockstep_moved (t, b) VALUES (?1, ?2)")?.execute(params![t, b.0])?;
         }
         self.s.store(self.c)?;

@@ -19,9 +19,13 @@ use std::time::{Duration, Instant};
 use world::World;
 
 /// Seeds that failed once; they always run first.
-const SEEDS: &[u64] = &[2, 6, 8, 11, 18, 26, 36, 44, 57, 110, 114, 139, 150];
+const SEEDS: &[u64] = &[2, 6, 8, 11, 18, 26, 36, 44, 57, 110, 114, 139, 150, 210];
 
 /// Schedules of an ordinary run, and the time that they may take.
+///
+/// Beyond them three seeds of the first 300 fail today and are to be mended, then kept above: 197 (a reference to a primary
+/// key that is itself a reference does not follow when the middle key changes), 272 (a row of `p0` is on one node only), 275
+/// (a reference into another file, after the row that it names went, is not what `verify` expects).
 const MANY: u64 = 150;
 const TIME: Duration = Duration::from_secs(18);
 
