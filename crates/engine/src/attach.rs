@@ -4,13 +4,14 @@
 //! attach goes on where it was when it is repeated.
 use crate::catalog::{Catalog, Table, quote};
 use crate::config::DatabaseConfig;
-use crate::database::{Database, Entropy, remember_schema};
+use crate::database::{Database, Entropy, remember_schema, stored_config};
 use crate::error::Error;
 use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
 use crate::report::AttachReport;
 use crate::sibling::Sibling;
 use crate::store::{self, State};
+use crate::suggest::{Subject, suggest};
 use crate::value::Value;
 use crate::{capture, catalog, guest};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -54,11 +55,26 @@ pub fn attach(
     } else {
         install(&c, name, config, &found, entropy)?;
     }
+    let suggestions = suggestions(&c, name, &found, siblings)?;
     drop(c);
     let mut db = Database::open(path, siblings)?;
     db.enter_rows(now, progress)?;
     db.harvest(now)?;
-    Ok(AttachReport { name: name.to_owned(), tables: db.tables()?, left_out, warnings })
+    Ok(AttachReport { name: name.to_owned(), tables: db.tables()?, left_out, warnings, suggestions })
+}
+
+/// What a superadmin may want to say in the configuration, from the schema and the data of this file and its siblings.
+fn suggestions(c: &Connection, name: &str, found: &Catalog, siblings: &[Sibling]) -> Result<Vec<String>, Error> {
+    let mut others = Vec::new();
+    for s in siblings.iter().filter(|s| s.name != name) {
+        let conn = guest::open(&s.path)?;
+        let config = if store::is_attached(&conn)? { stored_config(&conn)? } else { DatabaseConfig::default() };
+        let catalog = catalog::read(&conn, &s.name, &config)?;
+        others.push((s.name.clone(), conn, catalog));
+    }
+    let others: Vec<Subject<'_>> = others.iter().map(|(name, conn, catalog)| Subject { name, conn, catalog }).collect();
+    let list = suggest(Subject { name, conn: c, catalog: found }, &others)?;
+    Ok(list.iter().map(ToString::to_string).collect())
 }
 
 pub fn check_format(c: &Connection, path: &Path) -> Result<(), Error> {

@@ -21,6 +21,9 @@ pub enum Error {
     /// The capture log could not be read.
     #[error(transparent)]
     Capture(#[from] crate::capture::Error),
+    /// The data could not be looked at for suggestions.
+    #[error(transparent)]
+    Suggest(#[from] crate::suggest::Error),
     /// No capture in this file.
     #[error("{} is not attached", path.display())]
     NotAttached {
@@ -110,6 +113,7 @@ impl Error {
             },
             Error::Catalog(_) => "schema",
             Error::Capture(_) => "capture",
+            Error::Suggest(_) => "sqlite",
             Error::NotAttached { .. } => "not_attached",
             Error::NewerFormat { .. } => "newer_format",
             Error::OtherName { .. } => "other_name",
@@ -132,6 +136,7 @@ impl Error {
                 _ => "see whether the application can open and write the file",
             },
             Error::Guest(_) => "mend the file or the path, then try again; nothing was changed",
+            Error::Suggest(_) => "see whether the application can read its tables",
             Error::Catalog(_) => "mend the configuration or leave the table out with `exclude`",
             Error::Capture(_) | Error::Damaged { .. } => "run `lockstep doctor`",
             Error::NotAttached { .. } => "run `lockstep attach NAME=FILE` first",

@@ -16,6 +16,8 @@ pub struct AttachReport {
     pub left_out: Vec<LeftOut>,
     /// Sentences about what a person may want to mend.
     pub warnings: Vec<String>,
+    /// Sentences about what the configuration might say, with the evidence.
+    pub suggestions: Vec<String>,
 }
 
 /// One synced table.

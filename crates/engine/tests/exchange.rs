@@ -497,3 +497,24 @@ fn a_child_that_moved_to_a_parent_and_went_with_it_names_that_parent() {
     settle(&[&a, &b]);
     assert_eq!(b.rows("SELECT tag FROM c1"), ["T5"]);
 }
+
+#[test]
+fn attach_suggests_what_the_configuration_might_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = Replica::new(dir.path(), "a", SCHEMA);
+    a.sql("INSERT INTO team VALUES (1, 10, 1, 'ten'), (2, 20, 1, 'twenty'); INSERT INTO setting VALUES (1, 'x', 'y')");
+    let report = lockstep_engine::database::attach(
+        &a.path,
+        "main",
+        &config(""),
+        &[],
+        &lockstep_engine::database::AttachOptions::default(),
+        now(),
+        &mut |b| b.fill(7),
+        &mut |_, _| {},
+    )
+    .unwrap();
+    let all = report.suggestions.join("\n");
+    assert!(all.contains("setting: rows with the same `k`"), "{all}");
+    assert!(all.contains("team: `id` is given out by each server"), "{all}");
+}

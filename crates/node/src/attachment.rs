@@ -43,6 +43,8 @@ pub struct DatabaseReport {
     pub left_out: Vec<LeftOut>,
     /// What a person should look at.
     pub warnings: Vec<String>,
+    /// What the configuration might say, with the evidence.
+    pub suggestions: Vec<String>,
 }
 
 /// A table that can't be synced.
@@ -249,6 +251,7 @@ impl Node {
             tables: report.tables.into_iter().map(|t| TableReport::of(t, &report.warnings)).collect(),
             left_out: report.left_out.into_iter().map(|l| LeftOut { name: l.name, reason: l.reason }).collect(),
             warnings: report.warnings,
+            suggestions: report.suggestions,
         })
     }
 
@@ -286,6 +289,7 @@ impl Node {
                     tables: tables.into_iter().map(|t| TableReport::of(t, &[])).collect(),
                     left_out: Vec::new(),
                     warnings: Vec::new(),
+                    suggestions: Vec::new(),
                 })
             })
             .collect()

@@ -70,6 +70,9 @@ fn described(database: &DatabaseReport) -> String {
     for warning in &database.warnings {
         lines.push(format!("  look at: {}", text::plain(warning)));
     }
+    for suggestion in &database.suggestions {
+        lines.push(format!("  suggestion: {}", text::plain(suggestion)));
+    }
     lines.join("\n")
 }
 
