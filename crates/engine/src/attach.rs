@@ -140,7 +140,11 @@ pub fn capture_table(c: &Connection, n: u32, t: &Table) -> Result<(), Error> {
     }
     if highest > 0 {
         c.execute("DELETE FROM _lockstep_used WHERE t = ?1 AND lo BETWEEN 1 AND ?2 AND hi <= ?2", params![n, highest])?;
-        c.execute("INSERT OR REPLACE INTO _lockstep_used (t, lo, hi) VALUES (?1, 1, ?2)", params![n, highest])?;
+        c.execute(
+            "INSERT OR REPLACE INTO _lockstep_used (t, lo, hi)
+             VALUES (?1, 1, max(?2, coalesce((SELECT hi FROM _lockstep_used WHERE t = ?1 AND lo = 1), 0)))",
+            params![n, highest],
+        )?;
     }
     Ok(())
 }
