@@ -1,0 +1,159 @@
+//! Which rows the references name that the application wrote: now, dangling, or since a row came.
+use super::Slice;
+use crate::class::Class;
+use crate::error::Error;
+use crate::key::LocalKey;
+use crate::record::{Cell, Col, Dangling, LocalDot};
+use crate::transaction::{Standing, Txn};
+use crate::value::Value;
+use rusqlite::params;
+
+impl Txn<'_> {
+    /// Values of reference columns become the rows they name.
+    pub fn name_rows(&mut self, i: usize) -> Result<(), Error> {
+        let t = self.births[i].t;
+        if self.s.t(t).refs.is_empty() {
+            return Ok(());
+        }
+        let mut todo = Vec::new();
+        for (e, entry) in self.births[i].rec.entries.iter().enumerate() {
+            for (f, field) in entry.fields.iter().enumerate() {
+                if let Cell::Value(v) = &field.cell
+                    && !v.is_null()
+                    && self.s.t(t).refs.contains_key(&field.col)
+                {
+                    todo.push((e, f, field.col, v.clone()));
+                }
+            }
+        }
+        for (e, f, col, v) in todo {
+            let cell = self.cell_of(t, col, v)?;
+            if let Cell::Row(to) = cell {
+                let b = self.births[i].b;
+                self.link_now(t, b, col, to);
+            }
+            self.births[i].rec.entries[e].fields[f].cell = cell;
+        }
+        Ok(())
+    }
+
+    /// A reference to a row that went in the same slice was left dangling: it names that row, not nothing.
+    pub(super) fn name_buried(&mut self, i: usize, buried: &[(u32, Vec<Value>, LocalDot)]) -> Result<(), Error> {
+        if buried.is_empty() {
+            return Ok(());
+        }
+        let (t, b, own) = (self.births[i].t, self.births[i].b, self.s.own);
+        let mut found = Vec::new();
+        for (e, entry) in self.births[i].rec.entries.iter().enumerate().filter(|(_, e)| e.write.dot.replica() == own) {
+            for (f, field) in entry.fields.iter().enumerate() {
+                let (Cell::Raw(v), Some((pt, r))) = (&field.cell, self.reference(t, field.col)) else { continue };
+                let Some(p) = self.s.t(pt).table.as_ref().and_then(|p| p.column(&r.target_column)) else { continue };
+                if let Some((_, _, to)) = buried.iter().rev().find(|(bt, row, _)| *bt == pt && row[p] == *v) {
+                    found.push((e, f, field.col, *to));
+                }
+            }
+        }
+        for (e, f, col, to) in found {
+            self.link_now(t, b, col, to);
+            self.births[i].rec.entries[e].fields[f].cell = Cell::Row(to);
+        }
+        Ok(())
+    }
+
+    /// References of living rows here that go on naming a row that was deleted.
+    pub(super) fn dangling(&mut self, class: &Class) -> Result<Vec<Dangling>, Error> {
+        let mut out = Vec::new();
+        for &b in &class.members {
+            for (ct, c, col) in self.children(class.t, b)? {
+                let Some(k) = self.find(ct, c)? else { continue };
+                if self.births[k].standing != Standing::Shown {
+                    continue;
+                }
+                self.read(k)?;
+                for e in &self.births[k].rec.entries {
+                    if e.field(col).is_some_and(|f| f.shown && f.cell == Cell::Row(b)) {
+                        out.push(Dangling { table: ct, col, dot: e.write.dot });
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Values of ours that pointed to nothing now point to a new row: reference writes (extended rule 12).
+    pub(super) fn adopt(&mut self, slice: &mut Slice, t: u32, key: &LocalKey) -> Result<(), Error> {
+        let Some(values) = key.values() else { return Ok(()) };
+        let [value] = values.as_slice() else { return Ok(()) };
+        let found: Vec<(u32, i64, u16)> = self
+            .c
+            .prepare_cached("SELECT ct, c, col FROM _lockstep_raw WHERE pt = ?1 AND value = ?2")?
+            .query_map(params![t, value], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        for (ct, c, col) in found {
+            self.reference_anew(slice, ct, LocalDot(c), Col(col))?;
+        }
+        if let Value::Integer(id) = value {
+            self.adopt_left(slice, t, *id)?;
+        }
+        Ok(())
+    }
+
+    /// The same for references left dangling to the row that had this id before.
+    fn adopt_left(&mut self, slice: &mut Slice, t: u32, id: i64) -> Result<(), Error> {
+        let Some(b) = self.last_at(t, id)? else { return Ok(()) };
+        for m in self.class(t, b)?.members.clone() {
+            for (ct, c, col) in self.children(t, m)? {
+                let Some(i) = self.find(ct, c)?.filter(|&i| self.births[i].standing == Standing::Shown) else {
+                    continue;
+                };
+                let class = self.class(ct, c)?;
+                let Some(&anchor) = self.anchors(&class)?.first() else { continue };
+                let (Some(row), Some(p)) = (self.stored_row(anchor)?, self.s.t(ct).place[usize::from(col.0)]) else {
+                    continue;
+                };
+                if row[p] == Value::Integer(id) {
+                    self.local_write(slice, i, &[(col, Some(row[p].clone()))], self.now)?;
+                    self.read(i)?;
+                    self.name_rows(i)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reference_anew(&mut self, slice: &mut Slice, ct: u32, c: LocalDot, col: Col) -> Result<(), Error> {
+        let Some(i) = self.find(ct, c)? else { return Ok(()) };
+        if self.births[i].standing != Standing::Shown {
+            return Ok(());
+        }
+        self.read(i)?;
+        let raw = self.births[i].rec.siblings(col).find_map(|(_, f)| match &f.cell {
+            Cell::Raw(v) if f.shown => Some(v.clone()),
+            Cell::Value(_) | Cell::Row(_) | Cell::Raw(_) | Cell::Unread => None,
+        });
+        let Some(raw) = raw else { return Ok(()) };
+        if !matches!(self.cell_of(ct, col, raw.clone())?, Cell::Row(_)) {
+            return Ok(());
+        }
+        self.local_write(slice, i, &[(col, Some(raw))], self.now)?;
+        self.read(i)?;
+        self.name_rows(i)
+    }
+
+    /// References into other files whose rows have come since (their harvest knows nothing of ours).
+    pub fn adopt_foreign(&mut self) -> Result<(), Error> {
+        let foreign: Vec<u32> = self.s.tables.iter().filter(|t| t.database.is_some()).map(|t| t.n).collect();
+        let mut slice = Slice::default();
+        for pt in foreign {
+            let found: Vec<(u32, i64, u16)> = self
+                .c
+                .prepare_cached("SELECT ct, c, col FROM _lockstep_raw WHERE pt = ?1")?
+                .query_map([pt], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            for (ct, c, col) in found {
+                self.reference_anew(&mut slice, ct, LocalDot(c), Col(col))?;
+            }
+        }
+        self.finish(&mut slice)
+    }
+}
