@@ -5,7 +5,6 @@ use serde::Serialize;
 /// A failure as a person and the page can use it. Never holds a value of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Failure {
     /// Stable; the page decides by it what to show.
     pub code: String,

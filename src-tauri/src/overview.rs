@@ -12,7 +12,7 @@ const STALE_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
 /// The states, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum State {
     /// Nothing is attached, or nobody is paired.
     Setup,

@@ -40,7 +40,6 @@ impl std::iter::Sum for Count {
 /// This node at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct StatusView {
     /// What this node calls itself.
     pub node: String,
@@ -67,7 +66,6 @@ pub(crate) struct StatusView {
 /// The process that serves peers and syncs in the background.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct AgentView {
     /// The address that peers reach it at.
     pub listening: String,
@@ -78,7 +76,7 @@ pub(crate) struct AgentView {
 /// How the capture of an application's writes is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[serde(rename_all = "snake_case", tag = "kind")]
 pub(crate) enum Capture {
     /// Every write is seen.
     Ok,
@@ -94,7 +92,6 @@ pub(crate) enum Capture {
 /// One database of this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct DatabaseView {
     /// The name that paired nodes share.
     pub name: String,
@@ -113,7 +110,6 @@ pub(crate) struct DatabaseView {
 /// One paired node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct PeerView {
     /// What this node calls it.
     pub name: String,
@@ -142,7 +138,6 @@ pub(crate) struct PeerView {
 /// What "Sync now" did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct RunView {
     /// One entry for each peer.
     pub peers: Vec<PeerRunView>,
@@ -151,7 +146,6 @@ pub(crate) struct RunView {
 /// The session with one peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct PeerRunView {
     /// What this node calls it.
     pub name: String,

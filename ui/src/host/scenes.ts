@@ -1,206 +1,329 @@
-// Believable answers for every state, for the tests and for designing. Names and files are invented.
-import type { Scene } from "./scripted";
-import type { DatabaseView, Failure, PeerView, State, StatusView } from "./types";
+// Every state of every screen, for the tests and for designing. Names and files are invented.
+import type { Host, HostEvent, Screen } from "./host";
+import { fails, inTurn, type Scene, silent } from "./scripted";
+import { hostile } from "./world/hostile";
+import {
+  before,
+  count,
+  failure,
+  HOUR,
+  locked,
+  MINUTE,
+  planMoved,
+  SECOND,
+  DAY,
+  unreachable,
+} from "./world/make";
+import { database, peer, peerRun, status, syncRun } from "./world/overview";
+import * as compare from "./world/compare";
+import * as plan from "./world/plan";
+import * as settings from "./world/settings";
+import { world } from "./world/world";
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
+const noNode = failure(
+  "no_node",
+  "there is no node in /home/mentor/.local/share/lockstep",
+  "make one with `lockstep init`, or name its folder with --home",
+);
 
-const before = (ms: number): string => String(Date.now() - ms);
-
-function database(name: string, rows: string, over: Partial<DatabaseView> = {}): DatabaseView {
-  return {
-    name,
-    file: `/srv/scouting/instance/${name}.db`,
-    rows,
-    pending: "0",
-    held: "0",
-    capture: { kind: "ok" },
-    ...over,
-  };
-}
-
-function peer(name: string, over: Partial<PeerView> = {}): PeerView {
-  return {
-    name,
-    address: `https://${name}.example:7467`,
-    reachable: true,
-    clockOffsetMs: "140",
-    lastVerifiedAt: before(4 * MINUTE),
-    lagMs: null,
-    pending: "0",
-    held: "0",
-    capture: { kind: "ok" },
-    lastRunAt: before(4 * MINUTE),
-    error: null,
-    ...over,
-  };
-}
-
-function status(state: State, over: Partial<StatusView> = {}): StatusView {
-  return {
-    node: "school-server",
-    at: String(Date.now()),
-    state,
-    agent: { listening: "https://10.4.1.20:7467", since: before(5 * DAY) },
-    pausedUntil: null,
-    databases: [database("scouting", "48210"), database("users", "214")],
-    peers: [peer("pit-laptop"), peer("venue-server", { clockOffsetMs: "-95000" })],
-    conflictsUnreviewed: "0",
-    valuesLost: "0",
-    valuesLostBecause: null,
-    ...over,
-  };
-}
-
-const noNode: Failure = {
-  code: "no_node",
-  message: "there is no node in /home/mentor/.local/share/lockstep",
-  hint: "make one with `lockstep init`, or name its folder with --home",
-};
-
-const locked: Failure = {
-  code: "database_busy",
-  message: "The file of scouting is locked by another program.",
-  hint: "This passes by itself once its transaction ends.",
-};
-
-const run = (name: string) => ({
-  name,
-  sent: "12",
-  received: "1840",
-  applied: "1840",
-  conflicts: "0",
-  held: "0",
-  idMoves: "31",
-  verified: true,
-  durationMs: "840",
-  error: null,
-});
+const on = (screen: Screen, calls: Partial<Host> = {}): Scene => ({ screen, calls });
+const overview = (calls: Partial<Host>): Scene => on("overview", calls);
+const page = <T>(items: T[] = []) => ({ items, total: count(items.length) });
+const noConflicts = { ...page<never>(), counts: { held: "0", auto: "0", reviewed: "0" } };
 
 /** Each makes its scene anew, since ages count from now. */
-export const scenes = {
-  fine: (): Scene => ({
-    status: [status("fine")],
-    run: {
-      peers: [run("pit-laptop"), { ...run("venue-server"), received: "0", applied: "0", idMoves: "0" }],
-    },
-  }),
-  pending: (): Scene => ({
-    status: [
-      status("pending", {
-        databases: [database("scouting", "48222", { pending: "12" }), database("users", "214")],
-        peers: [peer("pit-laptop", { pending: "12", lagMs: String(40 * SECOND) }), peer("venue-server")],
-      }),
-    ],
-    run: "never",
-  }),
-  conflict: (): Scene => ({
-    status: [
-      status("conflict", {
-        conflictsUnreviewed: "3",
-        databases: [database("scouting", "48210", { held: "2" }), database("users", "214")],
-      }),
-    ],
-    run: {
-      peers: [
-        { ...run("pit-laptop"), conflicts: "3", held: "2" },
-        { ...run("venue-server"), error: unreachable("venue-server"), verified: false },
-      ],
-    },
-  }),
-  offline: (): Scene => ({
-    status: [
-      status("offline", {
-        databases: [database("scouting", "48222", { pending: "12" }), database("users", "214")],
+export const overviewScenes = {
+  fine: () => overview({ status: inTurn(status("fine")), syncNow: inTurn(syncRun()) }),
+  pending: () =>
+    overview({
+      status: inTurn(
+        status("pending", {
+          databases: [database("scouting", "48222", { pending: "12" }), database("users", "214")],
+          peers: [peer("pit-laptop", { pending: "12", lag_ms: String(40 * SECOND) }), peer("venue-server")],
+        }),
+      ),
+      syncNow: silent,
+    }),
+  conflict: () =>
+    overview({
+      status: inTurn(
+        status("conflict", {
+          conflicts_unreviewed: "3",
+          databases: [database("scouting", "48210", { held: "2" }), database("users", "214")],
+        }),
+      ),
+      syncNow: inTurn({
         peers: [
-          peer("pit-laptop", {
-            reachable: false,
-            pending: "12",
-            lagMs: String(3 * HOUR),
-            lastVerifiedAt: before(3 * HOUR + 12 * MINUTE),
-            error: unreachable("pit-laptop"),
-          }),
-          peer("venue-server"),
+          peerRun("pit-laptop", { conflicts: "3", held: "2" }),
+          peerRun("venue-server", { error: unreachable("venue-server"), verified: false }),
         ],
       }),
-    ],
-  }),
-  paused: (): Scene => ({
-    status: [status("paused", { pausedUntil: String(Date.now() + 25 * MINUTE) })],
-  }),
-  stale: (): Scene => ({
-    status: [
-      status("stale", { peers: [peer("pit-laptop", { lastVerifiedAt: before(3 * DAY) })], agent: null }),
-    ],
-  }),
-  first: (): Scene => ({
-    status: [
-      status("stale", {
-        peers: [
-          peer("pit-laptop", {
-            lastVerifiedAt: null,
-            lastRunAt: null,
-            clockOffsetMs: null,
-            capture: { kind: "unknown" },
-          }),
-        ],
-      }),
-    ],
-  }),
-  capture: (): Scene => ({
-    status: [
-      status("error", {
-        databases: [
-          database("scouting", "48210", {
-            capture: {
-              kind: "problem",
-              what: "The table match was rebuilt by a migration and lost its triggers.",
+    }),
+  offline: () =>
+    overview({
+      status: inTurn(
+        status("offline", {
+          databases: [database("scouting", "48222", { pending: "12" }), database("users", "214")],
+          peers: [
+            peer("pit-laptop", {
+              reachable: false,
+              pending: "12",
+              lag_ms: String(3 * HOUR),
+              last_verified_at: before(3 * HOUR + 12 * MINUTE),
+              error: unreachable("pit-laptop"),
+            }),
+            peer("venue-server"),
+          ],
+        }),
+      ),
+    }),
+  paused: () =>
+    overview({
+      status: inTurn(status("paused", { paused_until: count(Date.now() + 25 * MINUTE) })),
+    }),
+  stale: () =>
+    overview({
+      status: inTurn(
+        status("stale", { peers: [peer("pit-laptop", { last_verified_at: before(3 * DAY) })], agent: null }),
+      ),
+    }),
+  first: () =>
+    overview({
+      status: inTurn(
+        status("stale", {
+          peers: [
+            peer("pit-laptop", {
+              last_verified_at: null,
+              last_run_at: null,
+              clock_offset_ms: null,
+              capture: { kind: "unknown" },
+            }),
+          ],
+        }),
+      ),
+      rates: async () => [],
+    }),
+  capture: () =>
+    overview({
+      status: inTurn(
+        status("error", {
+          databases: [
+            database("scouting", "48210", {
+              capture: {
+                kind: "problem",
+                what: "The table match was rebuilt by a migration and lost its triggers.",
+              },
+            }),
+            database("users", "214"),
+          ],
+        }),
+      ),
+    }),
+  lost: () =>
+    overview({
+      status: inTurn(
+        status("error", {
+          values_lost: "2",
+          values_lost_because: "2 registers of scouting.team are in no account.",
+        }),
+      ),
+    }),
+  uncounted: () =>
+    overview({
+      status: inTurn(
+        status("error", {
+          values_lost_because: "The file of users could not be opened: it is not a database.",
+        }),
+      ),
+    }),
+  nothing: () => overview({ status: inTurn(status("setup", { databases: [], peers: [], agent: null })) }),
+  alone: () => overview({ status: inTurn(status("setup", { peers: [], agent: null })) }),
+  loading: () => overview({ status: silent, rates: silent }),
+  nonode: () => overview({ status: fails(noNode) }),
+  unreadable: () => overview({ status: fails(locked) }),
+  broken: () =>
+    overview({
+      status: inTurn<object>(status("fine", { at: before(2 * MINUTE) }), locked) as Host["status"],
+      syncNow: fails(locked),
+    }),
+  hostile: () =>
+    overview({
+      status: inTurn(
+        status("conflict", {
+          node: "<img src=x onerror=alert(1)>",
+          conflicts_unreviewed: "9007199254740993",
+          databases: [database("<b>scouting</b>", "9223372036854775807")],
+          peers: [peer("<script>alert(1)</script>".repeat(4), { address: null })],
+        }),
+      ),
+    }),
+  ratesFail: () => overview({ rates: fails(locked) }),
+};
+
+const million = () => plan.largePlan("venue-server", 1_000_000);
+
+const screenScenes = {
+  pendingRows: () => on("pending"),
+  pendingLoading: () => on("pending", { plan: silent }),
+  pendingEmpty: () =>
+    on("pending", {
+      plan: async ({ peer }) => plan.plan(peer, { incoming: plan.noChanges, outgoing: plan.noChanges }),
+    }),
+  pendingOffline: () =>
+    on("pending", {
+      status: inTurn(
+        status("offline", {
+          at: before(12 * SECOND),
+          peers: [
+            peer("venue-server", {
+              reachable: false,
+              pending: "12",
+              last_run_at: before(3 * HOUR),
+              last_verified_at: before(3 * HOUR),
+              error: unreachable("venue-server"),
+            }),
+          ],
+        }),
+      ),
+      plan: fails(unreachable("venue-server")),
+    }),
+  pendingError: () => on("pending", { plan: fails(locked) }),
+  pendingRowError: () => on("pending", { planRow: fails(locked) }),
+  pendingDeletes: () =>
+    on("pending", {
+      plan: async ({ peer }) => plan.deletingPlan(peer),
+      planRows: async (ask) => plan.planRows(plan.deletingPlan(ask.peer), ask),
+    }),
+  pendingMismatch: () =>
+    on("pending", {
+      plan: async ({ peer }) =>
+        plan.plan(peer, {
+          mismatches: [
+            {
+              database: "scouting",
+              table: "pit_scouting_data",
+              kind: "column_missing",
+              says: `${peer} has the column drivetrain_v2; this server has not. What it holds is kept until the migration has run here.`,
             },
-          }),
-          database("users", "214"),
+          ],
+        }),
+    }),
+  pendingMoved: () => on("pending", { applyPlan: fails(planMoved) }),
+  pendingMillion: () =>
+    on("pending", {
+      plan: async () => million(),
+      planRows: async (ask) => plan.planRows(million(), ask),
+    }),
+  pendingHostile: () => on("pending", hostile(world())),
+
+  conflictsRows: () => on("conflicts"),
+  conflictsLoading: () => on("conflicts", { conflicts: silent, quarantine: silent }),
+  conflictsEmpty: () =>
+    on("conflicts", { conflicts: async () => noConflicts, quarantine: async () => page() }),
+  conflictsError: () => on("conflicts", { conflicts: fails(locked), quarantine: fails(locked) }),
+  conflictsChanged: () =>
+    on("conflicts", {
+      decide: async ({ decisions, anyway }) =>
+        anyway
+          ? { decided: decisions.map((d) => d.id), written: "1", refused: [] }
+          : {
+              decided: [],
+              written: "0",
+              refused: decisions.map((d) => ({
+                id: d.id,
+                failure: failure(
+                  "row_changed",
+                  "the row has been written since the conflict was found",
+                  "look at it again",
+                ),
+              })),
+            },
+    }),
+  conflictsHostile: () => on("conflicts", hostile(world())),
+
+  runsRows: () => on("runs"),
+  runsLoading: () => on("runs", { runs: silent }),
+  runsEmpty: () => on("runs", { runs: async () => page() }),
+  runsError: () => on("runs", { runs: fails(locked) }),
+  runsHostile: () => on("runs", hostile(world())),
+
+  compareEqual: () => on("compare"),
+  compareDiffers: () => on("compare", { compare: async ({ peer }) => compare.differingCompare(peer) }),
+  compareLoading: () => on("compare", { compare: silent }),
+  compareOffline: () => on("compare", { compare: fails(unreachable("venue-server")) }),
+  compareError: () => on("compare", { compare: fails(locked) }),
+  compareHostile: () =>
+    on("compare", hostile({ ...world(), compare: async ({ peer }) => compare.differingCompare(peer) })),
+
+  historyRows: () => on("history"),
+  historyLoading: () => on("history", { findRows: silent }),
+  historyEmpty: () => on("history", { findRows: async () => page() }),
+  historyError: () => on("history", { findRows: fails(locked) }),
+  historyHostile: () => on("history", hostile(world())),
+
+  settingsAll: () => on("settings"),
+  settingsLoading: () => on("settings", { tables: silent, peers: silent, settings: silent }),
+  settingsEmpty: () => on("settings", { tables: async () => [], peers: async () => [] }),
+  settingsError: () =>
+    on("settings", { tables: fails(locked), peers: fails(locked), settings: fails(locked) }),
+  settingsHostile: () => on("settings", hostile(world())),
+
+  setupStart: () => on("setup", { status: fails(noNode) }),
+  setupAttach: () =>
+    on("setup", { status: inTurn(status("setup", { databases: [], peers: [], agent: null })) }),
+  setupPair: () => on("setup", { status: inTurn(status("setup", { peers: [] })) }),
+  setupMore: () => on("setup"),
+  setupError: () =>
+    on("setup", {
+      status: inTurn(status("setup", { databases: [], peers: [], agent: null })),
+      inspect: fails(
+        failure(
+          "not_a_database",
+          "/srv/scouting/instance/users.db is not a database",
+          "choose the application's .db file",
+        ),
+      ),
+    }),
+  setupMismatch: () =>
+    on("setup", {
+      status: inTurn(status("setup", { peers: [] })),
+      previewPair: async () => ({
+        ...settings.pairPreview(),
+        mismatches: [
+          {
+            database: "scouting",
+            table: "team",
+            kind: "config_differs" as const,
+            says: "venue-server recognises team by team_number alone, this server by team_number and scouting_team_number. The table is held until both say the same.",
+          },
         ],
       }),
-    ],
-  }),
-  lost: (): Scene => ({
-    status: [
-      status("error", {
-        valuesLost: "2",
-        valuesLostBecause: "2 registers of scouting.team are in no account.",
-      }),
-    ],
-  }),
-  uncounted: (): Scene => ({
-    status: [
-      status("error", { valuesLostBecause: "The file of users could not be opened: it is not a database." }),
-    ],
-  }),
-  nothing: (): Scene => ({ status: [status("setup", { databases: [], peers: [], agent: null })] }),
-  alone: (): Scene => ({ status: [status("setup", { peers: [], agent: null })] }),
-  loading: (): Scene => ({ status: ["never"] }),
-  nonode: (): Scene => ({ status: [noNode] }),
-  unreadable: (): Scene => ({ status: [locked] }),
-  broken: (): Scene => ({ status: [status("fine", { at: before(2 * MINUTE) }), locked], run: locked }),
-  hostile: (): Scene => ({
-    status: [
-      status("conflict", {
-        node: "<img src=x onerror=alert(1)>",
-        conflictsUnreviewed: "9007199254740993",
-        databases: [database("<b>scouting</b>", "9223372036854775807")],
-        peers: [peer("<script>alert(1)</script>".repeat(4), { address: null })],
-      }),
-    ],
-  }),
-} satisfies Record<string, () => Scene>;
+    }),
+  setupProgress: () =>
+    on("setup", {
+      status: inTurn(status("setup", { peers: [] })),
+      pair: silent,
+      listen: (heard: (event: HostEvent) => void) => {
+        const tell = setInterval(
+          () =>
+            heard({
+              kind: "progress",
+              progress: {
+                task: "pair",
+                what: "scouting.scouting_data",
+                done: "31200",
+                total: "48210",
+                left_ms: "14000",
+              },
+            }),
+          200,
+        );
+        return () => clearInterval(tell);
+      },
+    }),
+  setupHostile: () => on("setup", hostile(world())),
+};
+
+export const scenes = { ...overviewScenes, ...screenScenes } satisfies Record<string, () => Scene>;
 
 export type SceneName = keyof typeof scenes;
-
-function unreachable(name: string): Failure {
-  return {
-    code: "unreachable",
-    message: `${name} did not answer.`,
-    hint: "It is tried again in the background; check that it is on and in the same network.",
-  };
-}

@@ -38,7 +38,7 @@ agent: AgentView | null,
 /**
  * Background sync rests until then.
  */
-pausedUntil: Millis | null, 
+paused_until: Millis | null, 
 /**
  * The files of this node.
  */
@@ -50,15 +50,15 @@ peers: Array<PeerView>,
 /**
  * Conflicts that nobody has looked at yet.
  */
-conflictsUnreviewed: Count, 
+conflicts_unreviewed: Count, 
 /**
  * Values that are in no account. Zero, or something is badly wrong.
  */
-valuesLost: Count, 
+values_lost: Count, 
 /**
  * Why `values_lost` is not zero, or why it could not be counted.
  */
-valuesLostBecause: string | null, };
+values_lost_because: string | null, };
 
 /**
  * The process that serves peers and syncs in the background.
@@ -130,15 +130,15 @@ reachable: boolean,
 /**
  * Its clock less ours.
  */
-clockOffsetMs: Millis | null, 
+clock_offset_ms: Millis | null, 
 /**
  * When both sides' digests were last found equal.
  */
-lastVerifiedAt: Millis | null, 
+last_verified_at: Millis | null, 
 /**
  * For how long the oldest write that it lacks has been waiting.
  */
-lagMs: Millis | null, 
+lag_ms: Millis | null, 
 /**
  * Rows with a write that it lacks.
  */
@@ -154,7 +154,7 @@ capture: Capture,
 /**
  * When the last session with it ended, whatever the result.
  */
-lastRunAt: Millis | null, 
+last_run_at: Millis | null, 
 /**
  * Why the last session was not verified.
  */
@@ -200,7 +200,7 @@ held: Count,
 /**
  * Rows that got another id than at their birthplace, on either side.
  */
-idMoves: Count, 
+id_moves: Count, 
 /**
  * Whether both sides' digests are equal.
  */
@@ -208,7 +208,7 @@ verified: boolean,
 /**
  * How long it took.
  */
-durationMs: Millis, 
+duration_ms: Millis, 
 /**
  * Why it did not come to its end.
  */

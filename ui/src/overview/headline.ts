@@ -41,9 +41,9 @@ export function headline(status: StatusView, syncing: boolean, now: number): Hea
         tone: "resting",
         word: "Paused",
         sentence:
-          status.pausedUntil === null
+          status.paused_until === null
             ? "Sync is paused"
-            : `Sync is paused until ${local(status.pausedUntil, now)}`,
+            : `Sync is paused until ${local(status.paused_until, now)}`,
         detail: "Writes are still captured. Nothing travels until then, unless you press Sync now.",
         commands: [],
       };
@@ -89,14 +89,14 @@ export function withoutNode(failure: Failure): Headline {
 }
 
 function error(status: StatusView): Headline {
-  if (!isNone(status.valuesLost) || status.valuesLostBecause !== null) {
+  if (!isNone(status.values_lost) || status.values_lost_because !== null) {
     return {
       tone: "trouble",
       word: "Error",
-      sentence: isNone(status.valuesLost)
+      sentence: isNone(status.values_lost)
         ? "The balance could not be drawn"
-        : `${counted(status.valuesLost, "value is", "values are")} in no account`,
-      detail: sentence(status.valuesLostBecause ?? "The balance does not add up."),
+        : `${counted(status.values_lost, "value is", "values are")} in no account`,
+      detail: sentence(status.values_lost_because ?? "The balance does not add up."),
       commands: ["lockstep verify"],
     };
   }
@@ -115,9 +115,9 @@ function error(status: StatusView): Headline {
 function conflict(status: StatusView): Headline {
   const held = heldHere(status);
   const parts = [
-    ...(isNone(status.conflictsUnreviewed)
+    ...(isNone(status.conflicts_unreviewed)
       ? []
-      : [`${counted(status.conflictsUnreviewed, "conflict")} to look at`]),
+      : [`${counted(status.conflicts_unreviewed, "conflict")} to look at`]),
     ...(isNone(held) ? [] : [`${counted(held, "change")} held`]),
   ];
   const there = status.peers.filter((p) => !isNone(p.held)).map((p) => p.name);
@@ -164,7 +164,7 @@ function pending(status: StatusView): Headline {
 }
 
 function stale(status: StatusView, now: number): Headline {
-  const never = status.peers.filter((p) => p.lastVerifiedAt === null);
+  const never = status.peers.filter((p) => p.last_verified_at === null);
   return {
     tone: "stale",
     word: "Not verified",
@@ -181,7 +181,7 @@ function stale(status: StatusView, now: number): Headline {
 function verified(status: StatusView, now: number): string {
   return listed(
     status.peers.map((p) =>
-      p.lastVerifiedAt === null ? `${p.name} never` : `${p.name} ${ago(p.lastVerifiedAt, now)}`,
+      p.last_verified_at === null ? `${p.name} never` : `${p.name} ${ago(p.last_verified_at, now)}`,
     ),
   );
 }
@@ -212,7 +212,7 @@ export function peerBadge(peer: PeerView): Badge {
   if (peer.error !== null) return { tone: "trouble", word: "Last sync failed" };
   if (!isNone(peer.held)) return { tone: "waiting", word: `Holds ${counted(peer.held, "change")}` };
   if (!isNone(peer.pending)) return { tone: "moving", word: `${counted(peer.pending, "row")} to send` };
-  if (peer.lastVerifiedAt === null) return { tone: "stale", word: "Not compared yet" };
+  if (peer.last_verified_at === null) return { tone: "stale", word: "Not compared yet" };
   return { tone: "fine", word: "In step" };
 }
 

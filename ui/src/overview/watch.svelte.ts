@@ -62,7 +62,7 @@ export class Watch {
     this.run = null;
     this.runFailure = null;
     try {
-      this.run = await this.#host.syncNow();
+      this.run = await this.#host.syncNow({ peer: null });
     } catch (thrown) {
       this.runFailure = asFailure(thrown);
     } finally {

@@ -1,0 +1,226 @@
+// What can be set, and what a person meets when setting up.
+import type {
+  Inspection,
+  PairPreview,
+  PeerSettings,
+  Setting,
+  Suggestion,
+  TableConfig,
+  TableView,
+} from "../host";
+import { before, DAY } from "./make";
+
+const plain: TableConfig = {
+  exclude: false,
+  identity: [],
+  references: [],
+  policy: "newest",
+  columns: [],
+  merge: "column",
+  history: true,
+  modified: null,
+  guard: { rows: "100", share: "0.2" },
+};
+
+function table(name: string, rows: string, columns: string, over: Partial<TableView> = {}): TableView {
+  const [database, table] = name.split(".") as [string, string];
+  return {
+    database,
+    table,
+    rows,
+    synced: true,
+    unsyncable: null,
+    columns: columns.split(" "),
+    surrogate: "id",
+    config: plain,
+    warnings: [],
+    ...over,
+  };
+}
+
+export const tables = (): TableView[] => [
+  table("scouting.event", "14", "id name code location start_date end_date year scouting_team_number", {
+    config: { ...plain, identity: ["code", "scouting_team_number"] },
+  }),
+  table("scouting.login_attempts", "8120", "id ip_address username attempt_time success", {
+    synced: false,
+    config: { ...plain, exclude: true },
+  }),
+  table("scouting.match", "1204", "id match_number match_type event_id red_score blue_score winner", {
+    config: { ...plain, identity: ["event_id", "match_type", "match_number"], policy: "review" },
+  }),
+  table("scouting.scouting_data", "43310", "id match_id team_id scout_name scout_id timestamp data_json", {
+    config: {
+      ...plain,
+      references: [{ column: "scout_id", target: "users.user" }],
+      policy: "review",
+      modified: "timestamp",
+    },
+  }),
+  table("scouting.team", "2613", "id team_number team_name location scouting_team_number", {
+    config: { ...plain, identity: ["team_number", "scouting_team_number"] },
+  }),
+  table("scouting.team_event", "167", "team_id event_id", { surrogate: null }),
+  table("scouting.team_search", "0", "team_name location", {
+    synced: false,
+    surrogate: null,
+    unsyncable: "It is a virtual table (FTS5); the application builds it from team.",
+  }),
+  table("users.role", "4", "id name description"),
+  table("users.user", "210", "id username email password_hash is_active last_login", {
+    config: {
+      ...plain,
+      identity: ["username"],
+      columns: [{ column: "password_hash", policy: "review" }],
+    },
+  }),
+];
+
+export const suggestions = (): Suggestion[] => [
+  {
+    id: "s1",
+    database: "scouting",
+    table: "team",
+    kind: "identity",
+    what: "team_number, scouting_team_number",
+    evidence: "All 2,613 rows differ in it; none has a NULL.",
+    advised: true,
+  },
+  {
+    id: "s2",
+    database: "scouting",
+    table: "scouting_data",
+    kind: "reference",
+    what: "scout_id = users.user",
+    evidence: "43,102 of 43,310 values are ids of users.user; 208 are NULL.",
+    advised: true,
+  },
+  {
+    id: "s3",
+    database: "scouting",
+    table: "login_attempts",
+    kind: "exclude",
+    what: "leave out",
+    evidence: "It looks like a log of this server alone: nothing refers to it.",
+    advised: true,
+  },
+  {
+    id: "s4",
+    database: "users",
+    table: "user",
+    kind: "review",
+    what: "password_hash = review",
+    evidence: "The column looks secret: a clash should wait for a person.",
+    advised: true,
+  },
+  {
+    id: "s5",
+    database: "scouting",
+    table: "match",
+    kind: "modified",
+    what: "timestamp",
+    evidence: "1,190 of 1,204 rows hold a time in it; 14 are NULL.",
+    advised: false,
+  },
+];
+
+export const inspection = (): Inspection => ({
+  tables: tables(),
+  suggestions: suggestions(),
+  not_wal: ["users"],
+  warnings: ["Migrations that rebuild a table should be run with lockstep migrate."],
+});
+
+export const pairPreview = (): PairPreview => ({
+  peer: "venue-server",
+  tables: [
+    pairTable("scouting.event", [14, 0, 0, 2, 0, 0]),
+    pairTable("scouting.match", [1188, 9, 7, 41, 36, 4]),
+    pairTable("scouting.scouting_data", [0, 0, 43310, 12004, 11982, 0]),
+    pairTable("scouting.team", [2601, 8, 4, 11, 9, 8]),
+    pairTable("users.role", [4, 0, 0, 0, 0, 0]),
+    pairTable("users.user", [31, 2, 177, 12, 12, 2]),
+  ],
+  mismatches: [],
+  suggestions: suggestions().slice(0, 1),
+  sensitive: ["users.user.password_hash"],
+});
+
+function pairTable(name: string, figures: [number, number, number, number, number, number]) {
+  const [database, table] = name.split(".") as [string, string];
+  const [same, differing, only_here, only_there, id_taken, undatable] = figures.map(String) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  return { database, table, same, differing, only_here, only_there, id_taken, undatable };
+}
+
+export const peers = (): PeerSettings[] => [
+  {
+    name: "pit-laptop",
+    node: "b4c19d0e55a2",
+    address: null,
+    paired_at: before(40 * DAY),
+    review: false,
+    shares: [
+      { what: "scouting", direction: "both" },
+      { what: "users", direction: "send" },
+    ],
+  },
+  {
+    name: "venue-server",
+    node: "0c77aa41f9e3",
+    address: "https://venue-server.example:7467",
+    paired_at: before(61 * DAY),
+    review: true,
+    shares: [
+      { what: "scouting", direction: "both" },
+      { what: "users", direction: "both" },
+    ],
+  },
+];
+
+export const settings = (): Setting[] => [
+  setting("schedule.interval", "schedule", "Look for changes at least every", "duration", "30s", "30s"),
+  setting("schedule.gather", "schedule", "Gather local writes for", "duration", "300ms", "300ms"),
+  setting("guard.rows", "guard", "Ask when more rows than this would be deleted", "count", "100", "100"),
+  setting("guard.share", "guard", "… and more than this share of the table", "share", "0.2", "0.2"),
+  setting("retention.archive", "retention", "Keep replaced values for", "duration", "90d", "90d"),
+  setting("retention.tombstones", "retention", "Keep traces of deleted rows for", "duration", "90d", "90d"),
+  setting("retention.runs", "retention", "Keep past runs for", "duration", "365d", "90d"),
+  setting("notify.conflicts", "notifications", "Notify of conflicts", "boolean", "true", "true"),
+  setting("notify.failures", "notifications", "Notify when a server fails", "choice", "third", "third", [
+    "first",
+    "third",
+    "never",
+  ]),
+  setting("agent.listen", "agent", "Listen for other servers at", "text", "0.0.0.0:7467", "127.0.0.1:7467"),
+];
+
+function setting(
+  key: string,
+  group: string,
+  title: string,
+  kind: Setting["kind"],
+  value: string,
+  usual: string,
+  choices: string[] = [],
+): Setting {
+  const says: Record<string, string> = {
+    "schedule.interval": "Local commits are noticed at once; this is for when the watch is deaf.",
+    "schedule.gather": "A burst of writes travels together.",
+    "guard.rows": "Deletes beyond both limits wait until you let exactly these through.",
+    "guard.share": "Between 0 and 1.",
+    "retention.archive": "Nothing goes that a paired server may still need or nobody has looked at.",
+    "retention.tombstones": "Kept longer where a paired server has not seen the delete.",
+    "retention.runs": "Success rates are drawn from them.",
+    "notify.conflicts": "One notification per run, with counts only.",
+    "notify.failures": "After the first failure, after the third in a row, or never.",
+    "agent.listen": "An address and a port; other servers reach this one there.",
+  };
+  return { key, group, title, says: says[key] ?? "", kind, value, usual, choices };
+}
