@@ -245,6 +245,7 @@ impl Txn<'_> {
     /// After any merge: identities, losers inside classes, and the plan of the rows.
     pub fn settle(&mut self) -> Result<crate::rows::RowPlan, Error> {
         self.touch_all_waiting()?;
+        self.touch_left_parents()?;
         if self.s.last {
             self.match_identities()?;
         } else {

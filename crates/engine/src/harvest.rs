@@ -41,6 +41,8 @@ struct Slice {
     born: Vec<(u32, LocalKey)>,
     /// Rows that went, for references written before: (table, row, birth).
     buried: Vec<(u32, Vec<Value>, LocalDot)>,
+    /// Rows that got another value in a column by which others refer to them.
+    renamed: BTreeSet<usize>,
 }
 
 struct Suspect {
@@ -232,6 +234,10 @@ impl Txn<'_> {
         if let Some(new) = row.new.filter(|_| key.is_content()) {
             self.rows_now.insert((t, self.births[i].b), new);
         }
+        let named = &self.s.t(t).named;
+        if !named.is_empty() && (key != old_key || row.old.iter().any(|(p, _)| named.contains(p))) {
+            slice.renamed.insert(i);
+        }
         if !cols.is_empty() {
             self.local_write(slice, i, &cols, row.at)?;
         }
@@ -372,6 +378,9 @@ impl Txn<'_> {
         }
         for i in slice.written.clone() {
             self.judge_own(i)?;
+        }
+        for i in std::mem::take(&mut slice.renamed) {
+            self.leave_behind(slice, i)?;
         }
         for (t, key) in std::mem::take(&mut slice.born) {
             self.adopt(slice, t, &key)?;

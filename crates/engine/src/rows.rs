@@ -180,7 +180,8 @@ impl Txn<'_> {
         plan.plans.insert(id, next);
         // What refers to a row that comes back may have shown that it was gone.
         let back = came && shown && members.iter().any(|&m| self.births[m].was_known());
-        if gone || back || before.is_none() && anchors.len() > 1 {
+        let renamed = before.is_none() && had_row && self.is_renamed(plan, id);
+        if gone || back || renamed || before.is_none() && anchors.len() > 1 {
             self.touch_children(t, l)?;
         }
         if came {
@@ -188,6 +189,9 @@ impl Txn<'_> {
         }
         if new && !shown {
             self.touch_dead_parents(plan, &members)?;
+        }
+        if shown && had_row {
+            self.touch_parents_left(plan, id, &members)?;
         }
         if gone || shown && had_row {
             self.touch_unique_waiting(t)?;
@@ -335,7 +339,7 @@ impl Txn<'_> {
             let (value, dot, cell) = match &cell {
                 Cell::Value(v) => (v.clone(), dot, cell),
                 Cell::Raw(v) => {
-                    let v = self.show_raw(t, col, dot, &v.clone(), show.old.as_ref().map(|o| &o[p]))?;
+                    let v = self.show_raw(t, col, dot, &v.clone())?;
                     (v, dot, cell)
                 }
                 Cell::Row(b) => {
@@ -459,20 +463,16 @@ impl Txn<'_> {
         })))
     }
 
-    fn show_raw(&mut self, t: u32, col: Col, dot: LocalDot, v: &Value, old: Option<&Value>) -> Result<Value, Error> {
-        if dot.replica() == self.s.own {
+    /// A value that named nothing at its author: elsewhere a number that only its author's rows give a meaning to would
+    /// name some other row by accident.
+    fn show_raw(&mut self, t: u32, col: Col, dot: LocalDot, v: &Value) -> Result<Value, Error> {
+        if dot.replica() == self.s.own || !matches!(v, Value::Integer(i) if *i > 0) {
             return Ok(v.clone());
         }
-        let Some((pt, r)) = self.reference(t, col) else { return Ok(v.clone()) };
-        let surrogate = match &self.s.t(pt).table {
-            Some(p) => p.surrogate().is_some_and(|k| p.columns[k].name.eq_ignore_ascii_case(&r.target_column)),
-            None => true,
-        };
-        if !surrogate || !matches!(v, Value::Integer(i) if *i > 0) {
-            return Ok(v.clone());
+        match self.reference(t, col) {
+            Some((pt, r)) if self.s.is_local(pt, &r.target_column) => self.stand_in(pt, dot.replica(), v),
+            Some(_) | None => Ok(v.clone()),
         }
-        let _ = old;
-        self.stand_in(pt, dot.replica(), v)
     }
 
     /// What a reference to a row that is gone shows: at home what the application left there, else a stand-in.

@@ -100,6 +100,8 @@ pub struct TableState {
     pub col_at: Vec<Option<Col>>,
     /// References by column number: (number of the table referred to, place in `Table::references`).
     pub refs: BTreeMap<Col, (u32, usize)>,
+    /// Places of the columns by which tables of this file refer to it.
+    pub named: Vec<usize>,
     pub vector: BTreeMap<u32, u64>,
     /// The vector as it stood when the last transaction was stored.
     stored: BTreeMap<u32, u64>,
@@ -244,6 +246,7 @@ impl State {
                 place: Vec::new(),
                 col_at: Vec::new(),
                 refs: BTreeMap::new(),
+                named: Vec::new(),
                 vector: BTreeMap::new(),
                 stored: BTreeMap::new(),
                 digest: u128::from_le_bytes(bytes16(Some(r.get(5)?), "digest")?),
@@ -312,6 +315,12 @@ impl State {
             let Some(col) = self.tables[i].col_at[r.column] else { continue };
             let n = self.table_no(r.database.as_deref(), &r.table);
             self.tables[i].refs.insert(col, (n, at));
+            let to = &mut self.tables[n as usize - 1];
+            if let Some(p) =
+                to.table.as_ref().and_then(|t| t.column(&r.target_column)).filter(|p| !to.named.contains(p))
+            {
+                to.named.push(p);
+            }
         }
     }
 
@@ -330,6 +339,22 @@ impl State {
             self.tables[i].rank = rank;
             rank += 1;
         }
+    }
+
+    /// Are a column's values this node's own: a surrogate id, or a reference that shows one?
+    pub fn is_local(&self, t: u32, column: &str) -> bool {
+        let (mut t, mut name) = (t, column);
+        // A chain of references is as long as there are tables, or it is a cycle.
+        for _ in 0..self.tables.len() {
+            let Some(table) = &self.t(t).table else { return true };
+            let Some(p) = table.column(name) else { return false };
+            if table.surrogate() == Some(p) {
+                return true;
+            }
+            let Some((to, at)) = self.t(t).col_at[p].and_then(|c| self.t(t).refs.get(&c)) else { return false };
+            (t, name) = (*to, &table.references[*at].target_column);
+        }
+        false
     }
 
     pub fn t(&self, n: u32) -> &TableState {
@@ -358,6 +383,7 @@ impl State {
             place: Vec::new(),
             col_at: Vec::new(),
             refs: BTreeMap::new(),
+            named: Vec::new(),
             vector: BTreeMap::new(),
             stored: BTreeMap::new(),
             digest: 0,

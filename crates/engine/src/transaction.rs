@@ -93,6 +93,16 @@ impl Birth {
     pub fn complete(&self) -> bool {
         self.rec.complete()
     }
+
+    /// The rows that its references name.
+    pub fn links_now(&self) -> Vec<(Col, LocalDot)> {
+        links(&self.rec)
+    }
+
+    /// The rows that they named when the birth was loaded.
+    pub fn links_before(&self) -> &[(Col, LocalDot)] {
+        &self.before.links
+    }
 }
 
 /// A value that went out of a register.

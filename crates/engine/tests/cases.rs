@@ -383,3 +383,61 @@ fn a_row_under_the_id_of_one_that_went_takes_over_what_was_left_dangling() {
     s.show("SELECT c.z, p.x FROM c JOIN p ON p.id = c.p", &["child new"]);
     s.show("SELECT count(*) FROM p", &["1"]);
 }
+
+const PROFILES: &str = "
+CREATE TABLE p (id INTEGER PRIMARY KEY, x TEXT);
+CREATE TABLE f (up INTEGER NOT NULL PRIMARY KEY REFERENCES p (id) ON UPDATE CASCADE, v TEXT);
+CREATE TABLE c (id INTEGER PRIMARY KEY, up INTEGER REFERENCES f (up), z TEXT);
+";
+
+#[test]
+fn a_deleted_parent_goes_when_its_last_child_names_another_row() {
+    let s = Case::new(2, SCHEMA, "");
+    s.writes(0, "INSERT INTO p VALUES (1, NULL, 'old', ''), (2, NULL, 'new', '')");
+    s.pull(1, 0);
+    s.writes(1, "INSERT INTO c VALUES (1, 1, 'z')");
+    s.writes(0, "DELETE FROM p WHERE id = 1");
+    s.everybody();
+    s.show("SELECT x FROM p ORDER BY id", &["old", "new"]);
+    s.writes(1, "UPDATE c SET p = 2");
+    assert_eq!(s.nodes[1].rows("SELECT x FROM p"), ["new"]);
+    s.everybody();
+    s.show("SELECT x FROM p", &["new"]);
+    s.show("SELECT z FROM c JOIN p ON p.id = c.p", &["z"]);
+}
+
+#[test]
+fn a_reference_to_a_key_that_is_a_reference_follows_it() {
+    let s = Case::new(2, PROFILES, "");
+    s.writes(0, "INSERT INTO p VALUES (1, 'mine')");
+    s.writes(1, "INSERT INTO p VALUES (1, 'a'), (2, 'b'); INSERT INTO f VALUES (1, 'f')");
+    s.everybody();
+    s.writes(1, "INSERT INTO c VALUES (1, 1, 'z')");
+    s.everybody();
+    s.writes(1, "PRAGMA foreign_keys = OFF; UPDATE f SET up = 2; UPDATE c SET up = 2");
+    s.everybody();
+    s.show("SELECT x, v, z FROM c JOIN f ON f.up = c.up JOIN p ON p.id = f.up", &["b f z"]);
+    // The row that the key names goes, and the key with it: its own reference dangles, and so does no other.
+    s.writes(1, "DELETE FROM p WHERE x = 'b'");
+    s.everybody();
+    s.show("SELECT v, z FROM c JOIN f ON f.up = c.up LEFT JOIN p ON p.id = f.up WHERE p.id IS NULL", &["f z"]);
+}
+
+#[test]
+fn what_an_application_leaves_behind_when_it_changes_a_key_dangles_everywhere() {
+    let s = Case::new(2, PROFILES, "");
+    s.writes(0, "INSERT INTO p VALUES (7, 'mine'); INSERT INTO f VALUES (7, 'mine')");
+    s.writes(
+        1,
+        "INSERT INTO p VALUES (7, 'a'), (8, 'b'); INSERT INTO f VALUES (7, 'f'); INSERT INTO c VALUES (1, 7, 'z')",
+    );
+    s.everybody();
+    s.writes(1, "PRAGMA foreign_keys = OFF; UPDATE f SET up = 8 WHERE up = 7");
+    s.everybody();
+    // Not the row that has the number 7 on the other node.
+    s.show("SELECT count(*) FROM c JOIN f ON f.up = c.up", &["0"]);
+    s.show("SELECT x FROM f JOIN p ON p.id = f.up WHERE v = 'f'", &["b"]);
+    s.writes(1, "INSERT INTO f VALUES (7, 'again')");
+    s.everybody();
+    s.show("SELECT v, x FROM c JOIN f ON f.up = c.up JOIN p ON p.id = f.up", &["again a"]);
+}

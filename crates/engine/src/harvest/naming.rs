@@ -3,7 +3,7 @@ use super::Slice;
 use crate::class::Class;
 use crate::error::Error;
 use crate::key::LocalKey;
-use crate::record::{Cell, Col, Dangling, LocalDot};
+use crate::record::{Cell, Col, Dangling, Field, LocalDot};
 use crate::transaction::{Standing, Txn};
 use crate::value::Value;
 use rusqlite::params;
@@ -78,6 +78,40 @@ impl Txn<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// The application gave a row another key, and left references to it as they were: they name another row now, or
+    /// nothing. That is what its users see, so it is written.
+    pub(super) fn leave_behind(&mut self, slice: &mut Slice, i: usize) -> Result<(), Error> {
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let class = self.class(t, b)?;
+        for m in class.members.clone() {
+            for (ct, c, col) in self.children(t, m)? {
+                let Some(k) = self.find(ct, c)?.filter(|&k| self.births[k].standing == Standing::Shown) else {
+                    continue;
+                };
+                self.read(k)?;
+                let names_it = |f: &Field| f.shown && matches!(f.cell, Cell::Row(to) if class.members.contains(&to));
+                if !self.births[k].rec.siblings(col).any(|(_, f)| names_it(f)) {
+                    continue;
+                }
+                let child = self.class(ct, c)?;
+                let Some(&anchor) = self.anchors(&child)?.first() else { continue };
+                let (Some(row), Some(p)) = (self.stored_row(anchor)?, self.s.t(ct).place[usize::from(col.0)]) else {
+                    continue;
+                };
+                let stays = match self.cell_of(ct, col, row[p].clone())? {
+                    Cell::Row(to) => class.members.contains(&to),
+                    Cell::Value(_) | Cell::Raw(_) | Cell::Unread => false,
+                };
+                if !stays {
+                    self.local_write(slice, k, &[(col, Some(row[p].clone()))], self.now)?;
+                    self.read(k)?;
+                    self.name_rows(k)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Values of ours that pointed to nothing now point to a new row: reference writes (extended rule 12).

@@ -93,6 +93,7 @@ impl Txn<'_> {
             self.left(t, id, b)?;
         }
         self.set_local_key(old, Some(by));
+        slice.renamed.insert(old);
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! What has to be planned anew because a row came, went, or moved.
-use super::RowPlan;
+use super::{ClassId, Plan, RowPlan};
 use crate::change::ConflictKind;
 use crate::class::Class;
 use crate::error::Error;
@@ -64,6 +64,43 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// Does the row get another value in a column by which others refer to it?
+    pub(super) fn is_renamed(&self, plan: &RowPlan, (t, l): ClassId) -> bool {
+        let Some(Plan::Show(show)) = plan.plans.get(&(t, l)) else { return false };
+        let Some(old) = &show.old else { return false };
+        self.s.t(t).named.iter().any(|&p| show.new[p].as_ref().is_some_and(|v| *v != old[p]))
+    }
+
+    /// References that were written anew since a transaction began no longer keep what they named.
+    pub fn touch_left_parents(&mut self) -> Result<(), Error> {
+        let mut targets = Vec::new();
+        for birth in self.births.iter().filter(|b| b.dirty) {
+            let now = birth.links_now();
+            let left = birth.links_before().iter().filter(|l| !now.contains(l));
+            targets.extend(left.filter_map(|(col, b)| self.s.t(birth.t).refs.get(col).map(|(pt, _)| (*pt, *b))));
+        }
+        self.touch_dead(targets, |_| true)
+    }
+
+    /// A row that shows another reference than before no longer keeps what that named.
+    pub(super) fn touch_parents_left(
+        &mut self,
+        plan: &RowPlan,
+        (t, l): ClassId,
+        members: &[usize],
+    ) -> Result<(), Error> {
+        let Some(Plan::Show(show)) = plan.plans.get(&(t, l)) else { return Ok(()) };
+        let mut targets = Vec::new();
+        for (col, (pt, _)) in &self.s.t(t).refs {
+            if let Some((_, Cell::Row(b))) = self.shown_write(members, *col)
+                && show.cells.get(*col).is_none_or(|(_, now)| *now != Cell::Row(b))
+            {
+                targets.push((*pt, b));
+            }
+        }
+        self.touch_dead(targets, |id| !plan.extra.contains(&id))
+    }
+
     /// Dead parents that were shown for the sake of these children may go now.
     pub(super) fn touch_dead_parents(&mut self, plan: &RowPlan, members: &[usize]) -> Result<(), Error> {
         let mut targets = Vec::new();
@@ -77,16 +114,21 @@ impl Txn<'_> {
                 }
             }
         }
-        for (pt, b) in targets {
-            if self.s.t(pt).database.is_some() {
+        self.touch_dead(targets, |id| !plan.extra.contains(&id))
+    }
+
+    /// Plans anew those of these rows that are dead and shown.
+    fn touch_dead(&mut self, rows: Vec<ClassId>, wanted: impl Fn(ClassId) -> bool) -> Result<(), Error> {
+        for (t, b) in rows {
+            if self.s.t(t).database.is_some() {
                 continue;
             }
-            if let Some(i) = self.find(pt, b)?
+            if let Some(i) = self.find(t, b)?
                 && !self.lives(i)
             {
-                let class = self.class(pt, b)?;
-                if !plan.extra.contains(&(pt, class.leader)) && !self.anchors(&class)?.is_empty() {
-                    self.touched.insert((pt, b));
+                let class = self.class(t, b)?;
+                if wanted((t, class.leader)) && !self.anchors(&class)?.is_empty() {
+                    self.touched.insert((t, b));
                 }
             }
         }

@@ -356,7 +356,9 @@ impl Oracle {
                 Ok(())
             }
             None => {
-                let gone = self.facts.get(copy).is_none_or(|f| f.deleted);
+                // Whoever deletes a row deletes all that were found to be it.
+                let gone = !self.facts.contains_key(copy)
+                    || self.facts.iter().any(|(tag, f)| f.deleted && classes.same(tag, copy));
                 if facts.iter().any(|f| f.dangled) || !declared && gone {
                     return Ok(());
                 }

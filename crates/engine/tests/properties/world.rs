@@ -474,7 +474,7 @@ impl World {
 
     pub fn step(&mut self, op: &Op) -> Checked {
         self.step += 1;
-        if self.trace {
+        if self.trace && *op != Op::Nothing {
             eprintln!("{} {op:?}", self.step);
         }
         match op {
