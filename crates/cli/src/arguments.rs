@@ -121,7 +121,8 @@ The invite holds a secret. Carry it to the other node by a way that others can't
 
 Examples:
   lockstep invite
-  lockstep invite --expires 1h --share users --share scouting.team")]
+  lockstep invite --expires 1h --share users --share scouting.team
+  lockstep invite --without users.user.password_hash")]
     Invite {
         /// How long it is good
         #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
@@ -129,6 +130,9 @@ Examples:
         /// Share this only [default: all that is attached]
         #[arg(long, value_name = "DB[.TABLE]")]
         share: Vec<String>,
+        /// A column that never leaves this node, nor comes to it
+        #[arg(long, value_name = "DB.TABLE.COLUMN")]
+        without: Vec<String>,
     },
 
     /// Pair with the node that made an invite, and sync with it for the first time
@@ -148,6 +152,9 @@ Examples:
         /// Share this only, of that which the invite shares
         #[arg(long, value_name = "DB[.TABLE]")]
         share: Vec<String>,
+        /// A column that never leaves this node, nor comes to it
+        #[arg(long, value_name = "DB.TABLE.COLUMN")]
+        without: Vec<String>,
         /// Don't ask
         #[arg(long, short)]
         yes: bool,
@@ -158,7 +165,11 @@ Examples:
 Examples:
   lockstep peers
   lockstep peers retire pit
-  lockstep peers share pit users.user receive")]
+  lockstep peers share pit users.user receive
+  lockstep peers share pit users.user both --without password_hash
+
+One of the two nodes says so; the other is told. A table of which a node gets a part only, one way or without some
+columns, goes from there to no third node.")]
     Peers {
         #[command(subcommand)]
         action: Option<PeersAction>,
@@ -281,6 +292,9 @@ pub enum PeersAction {
         /// send, receive, both, none
         #[arg(value_parser = ["send", "receive", "both", "none"])]
         direction: String,
+        /// Columns of the table that go neither way
+        #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+        without: Vec<String>,
     },
 }
 

@@ -21,14 +21,15 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Detach { name } => set_up::detach(context, &name).await,
         Command::Tables { name } => set_up::tables(context, name.as_deref()),
         Command::Agent { listen, advertise } => agent::agent(context, listen, advertise).await,
-        Command::Invite { expires, share } => pairing::invite(context, expires, &share),
-        Command::Pair { input, name, share, yes } => {
-            pairing::pair(context, input.is_some(), name.as_deref(), &share, yes).await
+        Command::Invite { expires, share, without } => pairing::invite(context, expires, &share, &without),
+        Command::Pair { input, name, share, without, yes } => {
+            let wanted = pairing::Wanted { name: name.as_deref(), share: &share, without: &without };
+            pairing::pair(context, input.is_some(), &wanted, yes).await
         }
         Command::Peers { action: None } => pairing::peers(context),
         Command::Peers { action: Some(PeersAction::Retire { name }) } => pairing::retire(context, &name),
-        Command::Peers { action: Some(PeersAction::Share { name, what, direction }) } => {
-            pairing::share(context, &name, &what, &direction)
+        Command::Peers { action: Some(PeersAction::Share { name, what, direction, without }) } => {
+            pairing::share(context, &name, &what, &direction, &without)
         }
         Command::Preview { peer } => sync::preview(context, peer.as_deref()).await,
         Command::Sync { peer } => sync::sync(context, peer.as_deref()).await,

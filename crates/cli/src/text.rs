@@ -2,6 +2,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use lockstep_node::share::looks_secret;
 use serde_json::Value;
 use std::io::IsTerminal;
 
@@ -74,17 +75,13 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Does a column of that name look as if it held a secret?
-pub fn secret(column: &str) -> bool {
-    let name = column.to_ascii_lowercase();
-    ["password", "passwd", "hash", "token", "secret", "salt", "api_key", "apikey", "private_key", "otp"]
-        .iter()
-        .any(|word| name.contains(word))
-}
-
 /// Puts dots in the place of values of columns that look secret.
 pub fn masked(column: &str, value: Value, reveal: bool) -> Value {
-    if reveal || value.is_null() || !secret(column) { value } else { Value::String("••••••".to_owned()) }
+    if reveal || value.is_null() || !looks_secret(column) {
+        value
+    } else {
+        Value::String("••••••".to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod store;
 pub mod suggest;
 mod transaction;
 pub mod value;
+pub mod withhold;
 
 pub use database::Database;
 pub use error::Error;

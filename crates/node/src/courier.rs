@@ -3,7 +3,6 @@
 //!
 //! Always true here: at most one session and one held request with the peer are under way. After a failure the pauses
 //! grow, with chance in them, up to five minutes; a computer that slept wakes up to one attempt, not to all it missed.
-use crate::access::Access;
 use crate::call::Link;
 use crate::heads::Heads;
 use crate::message::{Message, News, Wait};
@@ -109,7 +108,7 @@ async fn pending(node: &Arc<Node>, peer: &Peer, before: &Heads) {
         let now = heads.borrow_and_update().clone();
         let moved = now != *before;
         let lacks = blocking(move || {
-            let access = Access::new(&asked.state().shares(id)?);
+            let access = asked.state().access(id)?;
             let has = known(&asked, id)?;
             Ok(moved && now.lacking(&has, &access))
         });

@@ -1,6 +1,6 @@
 //! Everything that can go wrong at the node's edge, with a stable code, a sentence and a hint.
 use crate::status::Problem;
-use crate::{attachment, call, engine, home, identity, invite, message, pair, state};
+use crate::{attachment, call, engine, home, identity, invite, message, pair, share, state};
 
 /// An error of the node, whichever part it comes from.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum Error {
     /// A pairing.
     #[error(transparent)]
     Pair(#[from] pair::PairError),
+    /// What is shared with a peer.
+    #[error(transparent)]
+    Share(#[from] share::ShareError),
     /// An invite.
     #[error(transparent)]
     Invite(#[from] invite::Error),
@@ -102,6 +105,7 @@ impl Error {
             Error::Wire(e) => e.code(),
             Error::Call(e) => e.code(),
             Error::Pair(e) => e.code(),
+            Error::Share(e) => e.code(),
             Error::Invite(e) => e.code(),
             Error::Message(e) => e.code(),
             Error::Random { .. } => "no_random",
@@ -124,6 +128,7 @@ impl Error {
             Error::Wire(e) => Some(e.hint().to_owned()),
             Error::Call(e) => e.hint(),
             Error::Pair(e) => e.hint().map(str::to_owned),
+            Error::Share(e) => Some(e.hint().to_owned()),
             Error::Invite(e) => Some(e.hint().to_owned()),
             Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
             Error::Said { hint, .. } => Some(hint.clone()),
@@ -153,6 +158,7 @@ impl Error {
             | Error::Wire(_)
             | Error::Call(_)
             | Error::Invite(_)
+            | Error::Share(_)
             | Error::Random { .. }
             | Error::NoAddress { .. }
             | Error::AgentRuns

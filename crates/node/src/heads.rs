@@ -46,13 +46,13 @@ fn covers(has: Option<&Vector>, vector: &Vector) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Direction, Share};
+    use crate::status::Share;
     use lockstep_engine::id::ReplicaId;
 
     #[test]
     fn news_is_what_the_other_lacks_and_may_have() {
         let vectors = |seq| Vectors::from([("t".to_owned(), Vector::from([(ReplicaId([1; 16]), Seq(seq))]))]);
-        let access = |what: &str| Access::new(&[Share { what: what.into(), direction: Direction::Both }]);
+        let access = |what: &str| Access::new(&[Share::whole(what)]);
         let mut heads = Heads::default();
         assert!(heads.set("users", vectors(3)));
         assert!(!heads.set("users", vectors(3)));

@@ -24,6 +24,7 @@ mod routes;
 pub mod rows;
 pub mod server;
 pub mod session;
+pub mod share;
 mod shelf;
 pub mod state;
 pub mod status;

@@ -170,7 +170,6 @@ impl Message for Leave {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Direction;
 
     fn check<M: Message + PartialEq + std::fmt::Debug>(message: &M, golden: &str) {
         assert_eq!(String::from_utf8(message.to_bytes()).unwrap(), golden);
@@ -184,7 +183,7 @@ mod tests {
     /// These texts are the protocol: they are never edited.
     #[test]
     fn golden_messages_of_version_1() {
-        let share = vec![Share { what: "users".into(), direction: Direction::Both }];
+        let share = vec![Share::whole("users")];
         check(
             &Join { proof: "ab".into(), name: "pit".into(), share: share.clone() },
             r#"{"v":1,"type":"join","proof":"ab","name":"pit","share":[{"what":"users","direction":"both"}]}"#,

@@ -1,7 +1,7 @@
 //! One node: its home, key and state, and what can be asked of it.
-use crate::access::Access;
+use crate::access::Columns;
 use crate::agent::NOWHERE;
-use crate::engine::{self, Balance, Database, Sibling, Summary};
+use crate::engine::{self, Balance, Database, Sibling, Summary, TableSummary};
 use crate::heads::Heads;
 use crate::home::{Home, Work};
 use crate::identity::{Identity, NodeId};
@@ -10,8 +10,8 @@ use crate::status::{AgentStatus, DatabaseStatus, PeerStatus, Status};
 use crate::{Error, Result};
 use crate::{pair, platform};
 use jiff::Timestamp;
-use lockstep_engine::id::Millis;
-use lockstep_wire::message::{DatabaseHello, Hello, TableHello, TableState};
+use lockstep_engine::id::{Millis, Vector};
+use lockstep_wire::message::{DatabaseHello, Hello};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -33,7 +33,12 @@ pub struct Node {
     heads: watch::Sender<Heads>,
     /// One thread of this process at a time works on a database.
     turns: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// Digests of tables without the columns that don't pass, as long as the tables stand where they stood.
+    parts: Mutex<PartDigests>,
 }
+
+/// By database, table and the columns that are left out: at that key and vector, the digest.
+type PartDigests = HashMap<(String, String, Columns), ([u8; 16], Vector, u128)>;
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,7 +73,7 @@ impl Node {
 
     fn of(home: Home, identity: Identity, state: State) -> Node {
         let (heads, _) = watch::channel(Heads::default());
-        Node { home, identity, state, clock: system_clock(), heads, turns: Mutex::default() }
+        Node { home, identity, state, clock: system_clock(), heads, turns: Mutex::default(), parts: Mutex::default() }
     }
 
     /// The same node by another clock.
@@ -235,6 +240,33 @@ impl Node {
         work(&mut db).map_err(|e| Error::engine(&attached.name, e))
     }
 
+    /// The digest of a table over the columns that pass, which takes a look at every row unless the table stands where
+    /// it stood the last time.
+    pub(crate) fn digest_without(
+        &self,
+        attached: &AttachedDatabase,
+        table: &TableSummary,
+        columns: &Columns,
+        key: [u8; 16],
+    ) -> Result<u128> {
+        let place = (attached.name.clone(), table.name.clone(), columns.clone());
+        let lock = || self.parts.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((k, vector, digest)) = lock().get(&place)
+            && (*k, vector) == (key, &table.vector)
+        {
+            return Ok(*digest);
+        }
+        let (digest, stands) = self.with_database(attached, |db| {
+            let digest = db.digest_without(&table.name, columns)?;
+            let after = db.vectors()?.remove(&table.name).unwrap_or_default();
+            Ok((digest, after == table.vector))
+        })?;
+        if stands {
+            lock().insert(place, (key, table.vector.clone(), digest));
+        }
+        Ok(digest)
+    }
+
     /// Harvests a database and remembers where it stands. Gives how many writes were found.
     pub(crate) fn look(&self, attached: &AttachedDatabase) -> Result<u64> {
         let now = self.now();
@@ -264,7 +296,7 @@ impl Node {
     pub(crate) fn greeted(&self, peer: NodeId, hello: &Hello, clock_offset: Option<i64>) -> Result<()> {
         let now = self.now();
         // What it says of databases that are not shared with it is not asked for, and not believed.
-        let access = Access::new(&self.state.shares(peer)?);
+        let access = self.state.access(peer)?;
         let shared = || hello.databases.iter().filter(|d| access.names(&d.name));
         let faults: Vec<String> =
             shared().flat_map(|d| d.capture.iter().map(move |fault| format!("{}: {fault}", d.name))).collect();
@@ -272,16 +304,7 @@ impl Node {
         let capture = if faults.is_empty() { "ok".to_owned() } else { faults };
         let held = shared().map(|d| d.held).fold(0, u64::saturating_add).min(i64::MAX.unsigned_abs());
         let clock_offset = clock_offset.or_else(|| hello.now_ms.0.checked_sub(now.0));
-        let states = |d: &DatabaseHello| -> Vec<TableState> {
-            let state = |t: &TableHello| TableState {
-                name: t.name.clone(),
-                vector: t.vector.clone(),
-                rows: t.rows.min(i64::MAX.unsigned_abs()),
-                digest: t.digest,
-            };
-            d.tables.iter().map(state).collect()
-        };
-        let databases: Vec<(&str, Vec<TableState>)> = shared().map(|d| (d.name.as_str(), states(d))).collect();
+        let databases: Vec<&DatabaseHello> = shared().collect();
         self.state.greeted(peer, &Contact { clock_offset, held, capture }, &databases, now)?;
         shared().try_for_each(|d| self.meet_replica(d, peer, &hello.name))
     }

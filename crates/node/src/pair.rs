@@ -5,7 +5,7 @@ use crate::invite::{Invite, Secret, Side};
 use crate::message::{Join, Joined, Message};
 use crate::node::{Node, timestamp};
 use crate::state::Peer;
-use crate::status::{Direction, Share};
+use crate::status::Share;
 use crate::{Error, Result};
 use jiff::Timestamp;
 use lockstep_engine::id::Millis;
@@ -25,6 +25,8 @@ pub struct Invitation {
     pub invite: Invite,
     /// Until when.
     pub expires_at: Timestamp,
+    /// What is shared with the node that uses it.
+    pub share: Vec<Share>,
 }
 
 /// A node that was joined, before that is confirmed.
@@ -118,7 +120,7 @@ fn narrowed(offered: &[Share], wanted: &[Share]) -> Vec<Share> {
     let more: Vec<_> = wanted
         .iter()
         .filter(|w| offered.iter().any(|o| covers(o, w)) && !both.iter().any(|b| b.what == w.what))
-        .cloned()
+        .map(|w| Share::whole(w.what.clone()))
         .collect();
     both.extend(more);
     both
@@ -135,31 +137,40 @@ fn unhex(text: &str) -> Vec<u8> {
 
 impl Node {
     /// Makes an invite. With nothing named, all that is attached is shared.
-    pub fn invite(&self, lasts: Duration, share: &[String]) -> Result<Invitation> {
+    /// Columns in `without`, named `DB.TABLE.COLUMN`, never leave.
+    pub fn invite(&self, lasts: Duration, share: &[String], without: &[String]) -> Result<Invitation> {
         let attached = self.state().databases()?;
-        let share: Vec<Share> = if share.is_empty() {
-            attached.iter().map(|d| Share { what: d.name.clone(), direction: Direction::Both }).collect()
+        let mut share: Vec<Share> = if share.is_empty() {
+            attached.iter().map(|d| Share::whole(d.name.clone())).collect()
         } else {
             for what in share {
                 self.state().database(what.split('.').next().unwrap_or(what))?;
             }
-            share.iter().map(|what| Share { what: what.clone(), direction: Direction::Both }).collect()
+            share.iter().map(|what| Share::whole(what.clone())).collect()
         };
         if share.is_empty() {
             return Err(PairError::NothingShared.into());
         }
+        self.withhold(&mut share, without)?;
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).map_err(|source| Error::Random { source })?;
         let now = self.now();
         let expires = Millis(now.0.saturating_add(i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX)));
         self.state().add_invite(secret, &share, now, expires)?;
         let invite = Invite { address: self.invited_to()?, node: self.id(), secret: Secret(secret) };
-        Ok(Invitation { invite, expires_at: timestamp(expires) })
+        Ok(Invitation { invite, expires_at: timestamp(expires), share })
     }
 
     /// Joins the node that made the invite. It knows this node then; here nothing is remembered, and nothing is
     /// exchanged, before [`Node::confirm`]. Can be repeated: a pairing that was interrupted goes on.
-    pub async fn join(&self, invite: &Invite, name: Option<&str>, share: &[String]) -> Result<Joining> {
+    /// Columns in `without`, named `DB.TABLE.COLUMN`, never leave.
+    pub async fn join(
+        &self,
+        invite: &Invite,
+        name: Option<&str>,
+        share: &[String],
+        without: &[String],
+    ) -> Result<Joining> {
         if invite.node == self.id() {
             return Err(PairError::Myself.into());
         }
@@ -170,7 +181,8 @@ impl Node {
             return Err(PairError::BadAddress { address: invite.address.clone() }.into());
         }
         let link = Link::new(self.identity(), invite.node, &invite.address)?;
-        let wanted = share.iter().map(|what| Share { what: what.clone(), direction: Direction::Both }).collect();
+        self.withhold(&mut share.iter().map(Share::whole).collect(), without)?;
+        let wanted = share.iter().map(Share::whole).collect();
         let request = Join {
             proof: hex(&invite.secret.proof(Side::Joining, invite.node, self.id())),
             name: self.name()?,
@@ -190,7 +202,11 @@ impl Node {
         }
         let suggested = if good_name(&answer.name) { answer.name } else { "peer".to_owned() };
         let peer = Peer::new(invite.node, name.unwrap_or(&suggested), &invite.address, self.now());
-        Ok(Joining { peer, exact: name.is_some(), shares: answer.share })
+        let mut shares = answer.share;
+        // What the other keeps back it says itself; these lines are what this node lets pass.
+        shares.iter_mut().for_each(|s| s.without.clear());
+        self.withhold(&mut shares, without)?;
+        Ok(Joining { peer, exact: name.is_some(), shares })
     }
 
     /// Remembers a peer that was joined. From here on the two sync.
@@ -220,7 +236,7 @@ impl Node {
         let mut invites = self.state().invites_for(caller, now)?.into_iter();
         let proved = |secret: [u8; 16]| Secret(secret).proves(&proof, Side::Joining, self.id(), caller);
         let invite = invites.find(|i| proved(i.secret)).ok_or(PairError::NotInvited)?;
-        let share =
+        let mut share =
             if request.share.is_empty() { invite.share.clone() } else { narrowed(&invite.share, &request.share) };
         if share.is_empty() {
             return Err(PairError::NothingShared.into());
@@ -229,6 +245,7 @@ impl Node {
         let name = accepted.ok_or(PairError::NotInvited)?;
         tracing::info!(node = %caller, %name, "paired");
         let proof = Secret(invite.secret).proof(Side::Inviting, self.id(), caller);
+        share.iter_mut().for_each(|s| s.without.clear());
         Ok(Joined { proof: hex(&proof), name: self.name()?, share })
     }
 
@@ -239,13 +256,6 @@ impl Node {
         tracing::info!(node = %peer.node, name = %peer.name, "retired");
         Ok(peer)
     }
-
-    /// Changes what is shared with a peer.
-    pub fn share(&self, peer: &str, what: &str, direction: Direction) -> Result<Vec<Share>> {
-        let peer = self.state().peer(peer)?;
-        self.state().set_share(peer.node, &Share { what: what.to_owned(), direction })?;
-        Ok(self.state().shares(peer.node)?)
-    }
 }
 
 #[cfg(test)]
@@ -254,9 +264,7 @@ mod tests {
 
     #[test]
     fn joining_only_narrows_what_was_offered() {
-        let list = |names: &[&str]| -> Vec<Share> {
-            names.iter().map(|n| Share { what: (*n).to_owned(), direction: Direction::Both }).collect()
-        };
+        let list = |names: &[&str]| -> Vec<Share> { names.iter().map(|n| Share::whole((*n).to_owned())).collect() };
         let check = |offered: &[&str], wanted: &[&str], expected: &[&str]| {
             assert_eq!(narrowed(&list(offered), &list(wanted)), list(expected), "{offered:?} {wanted:?}");
         };

@@ -3,7 +3,8 @@
 //! Always true here: what would happen here is found by the same code that applies; what would happen there is found
 //! there in the same way. Where there is too much of it for one message, or to fetch it only to be looked at, it is
 //! counted, and the preview says so.
-use crate::access::Access;
+use crate::NodeId;
+use crate::access::{Access, Lines};
 use crate::call::Link;
 use crate::engine::Plan;
 use crate::message::{Message as _, PlanLine, Previewed};
@@ -16,12 +17,12 @@ use crate::status::Share;
 use crate::{Error, Result};
 use lockstep_engine::change::{Batch, Existence, Item};
 use lockstep_engine::id::{ReplicaId, Vectors};
-use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit, TableHello};
+use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit, TableHello, Way};
 use lockstep_wire::session::Store;
 use lockstep_wire::{Hex, Limits, encode_batch};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,8 +170,10 @@ impl Node {
     pub async fn preview_with(self: &Arc<Node>, peer: &Peer, shares: &[Share]) -> Result<Preview> {
         let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
         let link = Link::new(self.identity(), peer.node, address)?;
-        let access = Access::new(shares);
-        let mut look = Look { node: self.clone(), access, link, limits: Limits::default(), hash: Sha256::new() };
+        let lines = Lines::new(shares, self.state().restrictions(peer.node)?);
+        let access = self.state().access_with(peer.node, lines)?;
+        let mut look =
+            Look { node: self.clone(), peer: peer.node, access, link, limits: Limits::default(), hash: Sha256::new() };
         let (mine, theirs) = look.greet().await?;
         let (mut incoming, mut outgoing) = (Changes::default(), Changes::default());
         for mine in &mine {
@@ -184,11 +187,13 @@ impl Node {
                 their_rules.get(name).is_some_and(|r| r != rule && *r != none && *rule != none)
             };
             let except: Vec<String> = rules(mine).into_iter().filter(differ).map(|(name, _)| name).collect();
-            if let Some(lines) = too_much(mine, theirs, &except) {
+            let not_received = look.excepted(&except, mine, theirs, Way::receives);
+            let except = look.excepted(&except, mine, theirs, Way::sends);
+            if let Some(lines) = too_much(mine, theirs, &not_received) {
                 incoming.add(&mine.name, lines);
                 incoming.estimated = true;
             } else {
-                let batches = look.pull(mine, &except).await?;
+                let batches = look.pull(mine, &not_received).await?;
                 incoming.add(&mine.name, look.plan_here(&mine.name, batches).await?);
             }
             let (lines, estimated) = match too_much(theirs, mine, &except) {
@@ -216,6 +221,7 @@ impl Node {
 
 struct Look {
     node: Arc<Node>,
+    peer: NodeId,
     access: Access,
     link: Link,
     limits: Limits,
@@ -231,9 +237,9 @@ impl Look {
         &self,
         work: impl FnOnce(&mut Shelf) -> Result<T, lockstep_wire::message::Refusal> + Send + 'static,
     ) -> Result<T> {
-        let (node, access) = (self.node.clone(), self.access.clone());
+        let (node, peer, access) = (self.node.clone(), self.peer, self.access.clone());
         blocking(move || {
-            let mut shelf = Shelf::with_access(node, access)?;
+            let mut shelf = Shelf::with_access(node, peer, access)?;
             match (work(&mut shelf), shelf.take_failure()) {
                 (Ok(done), _) => Ok(done),
                 (Err(_), Some(e)) => Err(e),
@@ -241,6 +247,23 @@ impl Look {
             }
         })
         .await
+    }
+
+    /// Tables that are not exchanged, or not this way.
+    fn excepted(
+        &self,
+        except: &[String],
+        mine: &DatabaseHello,
+        theirs: &DatabaseHello,
+        passes: fn(Way) -> bool,
+    ) -> Vec<String> {
+        let way = |name: &str| {
+            let there = theirs.tables.iter().find(|t| t.name == name).map_or(Way::Both, |t| t.way);
+            self.access.of(&mine.name, name).way().met_by(there)
+        };
+        let names: BTreeSet<&String> = mine.tables.iter().chain(&theirs.tables).map(|t| &t.name).collect();
+        let closed = names.into_iter().filter(|name| except.contains(name) || !passes(way(name)));
+        closed.cloned().collect()
     }
 
     async fn greet(&mut self) -> Result<(Vec<DatabaseHello>, Vec<DatabaseHello>)> {
@@ -350,6 +373,9 @@ mod tests {
             vector: (*seq > 0).then_some((ReplicaId([1; 16]), Seq(*seq))).into_iter().collect(),
             rows: *rows,
             digest: Hex([0; 16]),
+            way: Way::Both,
+            withheld: Vec::new(),
+            without: Vec::new(),
         };
         DatabaseHello {
             name: "d".into(),

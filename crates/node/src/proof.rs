@@ -4,7 +4,7 @@
 use crate::Result;
 use crate::access::Access;
 use crate::call::Link;
-use crate::engine::{self, Balance, Verification};
+use crate::engine::{self, Balance, TableSummary, Verification};
 use crate::node::{Node, timestamp};
 use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
@@ -161,12 +161,31 @@ impl Node {
             let asked = self.ask_standing(peer).await;
             let (asked, name) = (asked.map_err(|e| e.problem()), peer.clone());
             let (theirs, mut entry) = blocking(move || node.told_standing(&name, asked)).await?;
-            let access = Access::new(&self.state().shares(peer.node)?);
+            let access = self.state().access(peer.node)?;
+            let mine = self.standing_towards(&mine, &access)?;
             entry.equal = compare(&mut proof, &mine, &theirs, &access, &peer.name);
             proof.equal &= entry.equal;
             proof.peers.push(entry);
         }
         Ok(proof)
+    }
+
+    /// The same, where columns don't pass over those that do.
+    fn standing_towards(&self, mine: &Standing, access: &Access) -> Result<Standing> {
+        let mut mine = mine.clone();
+        for database in self.state().databases()? {
+            let parts = |t: &TableSummary| !access.without(&database.name, &t.name).is_empty();
+            let summary = self.with_database(&database, engine::Database::summary)?;
+            for table in summary.tables.iter().filter(|t| parts(t)) {
+                let without = access.without(&database.name, &table.name);
+                let digest = self.digest_without(&database, table, &without, summary.digest_key)?;
+                if let Some(state) = mine.get_mut(&(database.name.clone(), table.name.clone())) {
+                    state.digest = Hex(digest.to_be_bytes());
+                    state.vector.clone_from(&table.vector);
+                }
+            }
+        }
+        Ok(mine)
     }
 
     fn verify_here(&self) -> Result<(Standing, Proof)> {

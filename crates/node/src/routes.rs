@@ -2,13 +2,12 @@
 //!
 //! Always true here: what is not named here is answered with an empty 404. An error tells a peer its code and a
 //! sentence, and nothing about this computer: no file, no path, no row.
-use crate::access::Access;
 use crate::identity::NodeId;
 use crate::message::{self, Message as _};
 use crate::node::Node;
 use crate::pair::good_address;
 use crate::server::{Caller, Gate, Standing, Stop, stopped};
-use crate::shelf::{Shelf, refusal};
+use crate::shelf::{NOT_ALLOWED, Shelf, refusal};
 use crate::visit::{self, Visit};
 use crate::{Error, Result};
 use axum::body::{Body, Bytes};
@@ -392,8 +391,16 @@ async fn push(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
     let batch = spawn(move || decode_batch(&body, &limits)).await??;
     let items = batch.items.len();
     let (node, database, end) = (served.node.clone(), batch.database.clone(), batch.end.clone());
-    let Reply::PushAck(ack) = answered(&served, id, Request::Push(Box::new(batch))).await? else {
-        return Err(out_of_turn());
+    let ack = match answered(&served, id, Request::Push(Box::new(batch))).await {
+        Ok(Reply::PushAck(ack)) => ack,
+        Ok(_) => return Err(out_of_turn()),
+        Err(Refusal::Said(said)) if said.code == NOT_ALLOWED => {
+            let (node, said) = (served.node.clone(), said);
+            let told = said.clone();
+            blocking(move || node.refused(id, &told)).await?;
+            return Err(Refusal::Said(said));
+        }
+        Err(refusal) => return Err(refusal),
     };
     if let Some(visit) = lock(&served.desk.seat(id).visit).as_mut() {
         visit.took(items, bytes, &ack, served.node.now());
@@ -419,7 +426,7 @@ async fn preview(State(served): State<Served>, Extension(Caller(id)): Extension<
     let batch = spawn(move || decode_batch(&body, &limits)).await??;
     let node = served.node.clone();
     let tables = blocking(move || {
-        let access = Access::new(&node.state().shares(id)?);
+        let access = node.state().access(id)?;
         let database = node.state().database(&batch.database)?;
         if !access.names(&database.name) {
             return Err(crate::pair::PairError::NothingShared.into());
@@ -443,7 +450,7 @@ async fn leave(State(served): State<Served>, Extension(Caller(id)): Extension<Ca
 async fn wait(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
     let limits = Limits::default();
     let ask = message::Wait::from_bytes(&read(body, limits.message).await?)?;
-    let access = Access::new(&served.node.state().shares(id).map_err(Error::from)?);
+    let access = served.node.state().access(id).map_err(Error::from)?;
     let mut stop = served.stop.clone();
     let news = async {
         let mut heads = served.node.heads();

@@ -1,6 +1,5 @@
 //! Lists of rows: pending, in conflict, held. Keys and names of columns, and values only where a person asks to see
 //! one conflict.
-use crate::access::Access;
 use crate::engine::{ConflictState, Operation, PendingRow};
 use crate::node::{Node, timestamp};
 use crate::state::{AttachedDatabase, Peer};
@@ -148,7 +147,7 @@ impl Node {
 
     /// What of a database one peer lacks, as far as it is shared with it.
     pub(crate) fn pending_at(&self, database: &AttachedDatabase, peer: &Peer) -> Result<Pending> {
-        let access = Access::new(&self.state().shares(peer.node)?);
+        let access = self.state().access(peer.node)?;
         if !access.names(&database.name) {
             return Ok(Pending::default());
         }

@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
 use crate::state::{Peer, RunResult, Tally, Trigger};
-use crate::status::{Direction, Problem, Share};
+use crate::status::{Problem, Share};
 use crate::visit::Visit;
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
@@ -150,6 +150,15 @@ impl Node {
         Ok(())
     }
 
+    /// Records that a peer sent what it may not write. Nothing of it was taken.
+    pub(crate) fn refused(&self, peer: crate::NodeId, said: &Refusal) -> Result<()> {
+        let now = self.now();
+        let problem = Problem { code: said.code.clone(), message: said.message.clone(), hint: Some(said.hint.clone()) };
+        let tally = Tally::default();
+        self.state().add_run(peer, Trigger::Peer, (now, now), &tally, RunResult::Failed, Some(&problem))?;
+        Ok(())
+    }
+
     async fn lead(self: &Arc<Node>, peer: &Peer, kept: &mut Option<Link>, watcher: Watcher<'_>) -> Result<Report> {
         let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
         let link = kept.insert(Link::new(self.identity(), peer.node, address)?.telling(self.told_address(address)?));
@@ -179,20 +188,19 @@ impl Node {
     }
 }
 
-/// Which way tables go, as far as it is not both. What goes no way is in no summary.
+/// Which way tables go that this node does not have. What no line of the shares names goes no way.
 fn ways(shares: &[Share]) -> Ways {
     let mut ways = Ways::default();
     for share in shares {
-        let (database, table) = match share.what.split_once('.') {
-            Some((database, table)) => (database, Some(table)),
-            None => (share.what.as_str(), None),
-        };
-        let way = match share.direction {
-            Direction::Both | Direction::None => Way::Both,
-            Direction::Send => Way::Send,
-            Direction::Receive => Way::Receive,
-        };
-        ways.set(database, table, way);
+        match share.what.split_once('.') {
+            Some((database, table)) => {
+                ways.set(database, Some(table), share.direction.way());
+                if !shares.iter().any(|s| s.what == database) {
+                    ways.set(database, None, Way::None);
+                }
+            }
+            None => ways.set(&share.what, None, share.direction.way()),
+        }
     }
     ways
 }

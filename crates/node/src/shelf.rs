@@ -7,17 +7,19 @@ use crate::engine::{self, Database, Limit, Summary};
 use crate::identity::NodeId;
 use crate::node::Node;
 use crate::state::AttachedDatabase;
+use crate::status::Direction;
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Vectors;
-use lockstep_wire::Hex;
 use lockstep_wire::message::{Counts, DatabaseHello, PullLimit, Refusal, TableHello};
 use lockstep_wire::session::{Store, leave_out};
+use lockstep_wire::{Hex, Limits};
 use std::sync::Arc;
 
 /// See the module.
 pub struct Shelf {
     node: Arc<Node>,
+    peer: NodeId,
     databases: Vec<AttachedDatabase>,
     access: Access,
     /// What failed here last, in full; a peer is told less.
@@ -27,14 +29,14 @@ pub struct Shelf {
 impl Shelf {
     /// Of what is shared with that peer.
     pub fn of(node: Arc<Node>, peer: NodeId) -> Result<Shelf> {
-        let access = Access::new(&node.state().shares(peer)?);
-        Shelf::with_access(node, access)
+        let access = node.state().access(peer)?;
+        Shelf::with_access(node, peer, access)
     }
 
-    /// Of what these shares name.
-    pub(crate) fn with_access(node: Arc<Node>, access: Access) -> Result<Shelf> {
+    /// Of what may pass between this node and that peer.
+    pub(crate) fn with_access(node: Arc<Node>, peer: NodeId, access: Access) -> Result<Shelf> {
         let databases = ordered(node.state().databases()?).into_iter().filter(|d| access.names(&d.name)).collect();
-        Ok(Shelf { node, databases, access, failed: None })
+        Ok(Shelf { node, peer, databases, access, failed: None })
     }
 
     /// Their names; those that others refer to first.
@@ -71,19 +73,36 @@ impl Shelf {
         })
     }
 
-    fn hello(&self, summary: Summary) -> DatabaseHello {
-        let shared = |name: &str| self.access.of(&summary.name, name) != crate::status::Direction::None;
-        let tables = summary.tables.iter().filter(|t| shared(&t.name)).map(|t| TableHello {
-            name: t.name.clone(),
-            columns: t.columns.clone(),
-            // A table that only peers have is exchanged by anybody's rules.
-            fingerprint: if t.synced { Hex(t.rules) } else { TableHello::NO_RULES },
-            vector: t.vector.clone(),
-            rows: t.rows,
-            digest: Hex(t.digest.to_be_bytes()),
-        });
-        DatabaseHello {
-            tables: tables.collect(),
+    fn hello(&mut self, database: &AttachedDatabase, summary: Summary) -> Result<DatabaseHello, Refusal> {
+        let shared = |name: &str| self.access.of(&summary.name, name) != Direction::None;
+        let mut tables = Vec::new();
+        for t in summary.tables.iter().filter(|t| shared(&t.name)) {
+            let without = self.access.without(&summary.name, &t.name);
+            let digest = if without.is_empty() {
+                t.digest
+            } else {
+                let done = self.node.digest_without(database, t, &without, summary.digest_key);
+                done.map_err(|e| {
+                    let refusal = told(&e);
+                    self.failed = Some(e);
+                    refusal
+                })?
+            };
+            tables.push(TableHello {
+                name: t.name.clone(),
+                columns: t.columns.iter().filter(|c| !without.contains(*c)).cloned().collect(),
+                // A table that only peers have is exchanged by anybody's rules.
+                fingerprint: if t.synced { Hex(t.rules) } else { TableHello::NO_RULES },
+                vector: t.vector.clone(),
+                rows: t.rows,
+                digest: Hex(digest.to_be_bytes()),
+                way: self.access.of(&summary.name, &t.name).way(),
+                withheld: self.access.withheld(&summary.name, &t.name).into_iter().collect(),
+                without: without.into_iter().collect(),
+            });
+        }
+        Ok(DatabaseHello {
+            tables,
             name: summary.name,
             replica: summary.replica,
             mark: Hex(summary.mark),
@@ -92,9 +111,29 @@ impl Shelf {
             held: summary.held,
             conflicts_unreviewed: summary.conflicts_unreviewed,
             capture: summary.capture,
-        }
+        })
+    }
+
+    /// Refuses a batch that writes what the peer may not write, and says so in the log.
+    fn check(&self, batch: &Batch) -> Result<(), Refusal> {
+        let Some(what) = self.access.forbidden(batch) else { return Ok(()) };
+        let peer = self.node.state().peer_by_id(self.peer).ok().flatten().map(|p| p.name);
+        tracing::warn!(
+            peer = peer.as_deref().unwrap_or("?"), node = %self.peer, database = %batch.database, what,
+            "a batch with what its sender may not write was refused whole"
+        );
+        let mut refusal = refusal(
+            NOT_ALLOWED,
+            &format!("this node takes no changes of {}.{what} from you", batch.database),
+            "look what is shared with `lockstep peers` on both nodes",
+        );
+        refusal.message.truncate(refusal.message.floor_char_boundary(Limits::default().sentence));
+        Err(refusal)
     }
 }
+
+/// The code of a batch that writes what its sender may not write.
+pub(crate) const NOT_ALLOWED: &str = "not_allowed";
 
 impl Store for Shelf {
     fn summarize(&mut self, harvest: bool) -> Result<Vec<DatabaseHello>, Refusal> {
@@ -108,7 +147,7 @@ impl Store for Shelf {
                 db.summary()
             })?;
             self.node.stands(&database.name, &summary);
-            hellos.push(self.hello(summary));
+            hellos.push(self.hello(&database, summary)?);
         }
         Ok(hellos)
     }
@@ -140,22 +179,14 @@ impl Store for Shelf {
             // Of what is withheld not even the vectors are told.
             batch.start.retain(|t, _| !withheld.contains(t));
             batch.end.retain(|t, _| !withheld.contains(t));
+            access.leave_out(&mut batch);
             Ok(batch)
         })
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Counts, Refusal> {
         let database = self.database(&batch.database)?;
-        let written = batch.items.iter().map(|i| batch.tables.get(i.table()).map_or("", |t| t.name.as_str()));
-        let vectors = batch.end.keys().map(String::as_str);
-        if let Some(table) = written.chain(vectors).find(|t| !self.access.of(&database.name, t).receives()) {
-            tracing::warn!(database = %database.name, table, "a peer sent what it may not write; the batch was refused");
-            return Err(refusal(
-                "not_allowed",
-                "this node takes no changes of one of these tables from you",
-                "look what is shared with `lockstep peers` on both nodes",
-            ));
-        }
+        self.check(batch)?;
         let now = self.node.now();
         let applied = self.with(&database, |db| db.apply(batch, now))?;
         Ok(Counts {

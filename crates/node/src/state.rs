@@ -6,6 +6,7 @@
 mod databases;
 mod invites;
 mod peers;
+mod restrictions;
 mod runs;
 mod settings;
 
@@ -26,7 +27,7 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x4c4b_4e44;
 
 /// The steps from each format to the next; the format is how many have been taken.
-const MIGRATIONS: [&str; 1] = [include_str!("state/format1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("state/format1.sql"), include_str!("state/format2.sql")];
 
 /// The state of one node.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Always true here: nothing in these types is a row's value. Moments are UTC, written as RFC 3339 text.
 use jiff::Timestamp;
+use lockstep_wire::message::Way;
 use serde::{Deserialize, Serialize};
 
 /// Everything about one node at one moment.
@@ -106,6 +107,16 @@ pub struct Share {
     pub what: String,
     /// Which way.
     pub direction: Direction,
+    /// Columns of the table that go neither way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+}
+
+impl Share {
+    /// All of it, both ways.
+    pub fn whole(what: impl Into<String>) -> Share {
+        Share { what: what.into(), direction: Direction::Both, without: Vec::new() }
+    }
 }
 
 /// Which way a table goes between this node and a peer.
@@ -142,6 +153,11 @@ impl Direction {
             Direction::Receive | Direction::Both => true,
             Direction::Send | Direction::None => false,
         }
+    }
+
+    /// The same in the words of the protocol.
+    pub fn way(self) -> Way {
+        Way::new(self.sends(), self.receives())
     }
 
     /// `send`, `receive`, `both`, `none`.

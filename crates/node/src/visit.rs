@@ -64,7 +64,7 @@ pub(crate) fn equal(mine: &[DatabaseHello], theirs: &[DatabaseHello]) -> bool {
         theirs.is_some_and(|theirs| {
             mine.tables.iter().all(|t| {
                 let there = theirs.tables.iter().find(|o| o.name == t.name);
-                there.is_some_and(|o| o.vector == t.vector && o.digest == t.digest)
+                there.is_some_and(|o| o.vector == t.vector && o.digest == t.digest && o.without == t.without)
             })
         })
     };

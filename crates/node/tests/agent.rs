@@ -73,9 +73,9 @@ impl Site {
 }
 
 async fn pair(joiner: &Site, host: &Site) {
-    let invite = host.node().invite(PATIENCE, &[]).unwrap().invite;
+    let invite = host.node().invite(PATIENCE, &[], &[]).unwrap().invite;
     let node = joiner.node();
-    let joining = node.join(&invite, Some(host.name), &[]).await.unwrap();
+    let joining = node.join(&invite, Some(host.name), &[], &[]).await.unwrap();
     let peer = node.confirm(&joining).unwrap();
     let entry = node.sync(&peer, Trigger::Pair, &|_| {}).await.unwrap();
     assert_eq!(entry.result, RunResult::Verified, "{entry:?}");

@@ -79,8 +79,8 @@ impl Site {
 /// Both can be called by the other.
 async fn two() -> (Site, Site) {
     let (host, joiner) = (site("host").await, site("joiner").await);
-    let invite = host.node.invite(SOON, &[]).unwrap().invite;
-    let joining = joiner.node.join(&invite, None, &[]).await.unwrap();
+    let invite = host.node.invite(SOON, &[], &[]).unwrap().invite;
+    let joining = joiner.node.join(&invite, None, &[], &[]).await.unwrap();
     joiner.node.confirm(&joining).unwrap();
     let address = joiner.node.state().agent().unwrap().unwrap().advertised;
     host.node.state().set_address(joiner.node.id(), &address).unwrap();
@@ -145,7 +145,7 @@ async fn sessions_of_both_sides_at_once_end_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_shared_is_neither_sent_nor_taken() {
     let (host, joiner) = two().await;
-    host.node.share("joiner", "notes.secret", Direction::None).unwrap();
+    host.node.share("joiner", "notes.secret", Direction::None, &[]).unwrap();
     host.app("INSERT INTO secret(tag) VALUES('of host'); INSERT INTO note(tag) VALUES('n')");
     joiner.app("INSERT INTO secret(tag) VALUES('of joiner')");
     let entry = joiner.sync().await;
@@ -154,13 +154,13 @@ async fn what_is_not_shared_is_neither_sent_nor_taken() {
     assert_eq!(joiner.tags("note"), ["n"], "the rest goes on");
 
     // Once both say the same, there is nothing left to complain about.
-    joiner.node.share("host", "notes.secret", Direction::None).unwrap();
+    joiner.node.share("host", "notes.secret", Direction::None, &[]).unwrap();
     assert_eq!(joiner.sync().await.result, RunResult::Verified);
 
     // One way only.
     for (site, direction) in [(&host, Direction::Send), (&joiner, Direction::Receive)] {
         let name = site.peer().name;
-        site.node.share(&name, "notes.secret", direction).unwrap();
+        site.node.share(&name, "notes.secret", direction, &[]).unwrap();
     }
     joiner.sync().await;
     assert_eq!((host.tags("secret"), joiner.tags("secret").len()), (vec!["of host".to_owned()], 2));

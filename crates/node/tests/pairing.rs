@@ -58,12 +58,12 @@ async fn serving(name: &str, bounds: Bounds) -> Serving {
 
 /// Joins and confirms.
 async fn join(who: &World, invite: &Invite, name: Option<&str>, share: &[String]) -> Result<Peer, Error> {
-    let joining = who.node.join(invite, name, share).await?;
+    let joining = who.node.join(invite, name, share, &[]).await?;
     who.node.confirm(&joining)
 }
 
 fn invited(to: &Serving) -> Invite {
-    to.world.node.invite(Duration::from_secs(600), &[]).unwrap().invite
+    to.world.node.invite(Duration::from_secs(600), &[], &[]).unwrap().invite
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
@@ -120,7 +120,7 @@ async fn a_node_with_another_key_is_not_joined() {
 #[tokio::test]
 async fn what_is_shared_is_narrowed_and_never_widened() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
-    let invite = hq.world.node.invite(SOON, &["users.role".into()]).unwrap().invite;
+    let invite = hq.world.node.invite(SOON, &["users.role".into()], &[]).unwrap().invite;
     assert_eq!(code(join(&pit, &invite, None, &["scouting".into()]).await), "nothing_shared");
     join(&pit, &invite, None, &["users".into()]).await.unwrap();
     let shared: Vec<_> = hq.world.node.peers().unwrap()[0].shares.iter().map(|s| s.what.clone()).collect();
@@ -197,7 +197,7 @@ async fn who_does_not_shake_hands_is_dropped_and_does_not_keep_others_out() {
 async fn a_pairing_that_is_declined_leaves_nothing_on_either_side() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
     let invite = invited(&hq);
-    let joining = pit.node.join(&invite, None, &[]).await.unwrap();
+    let joining = pit.node.join(&invite, None, &[], &[]).await.unwrap();
     assert!(pit.node.peers().unwrap().is_empty(), "nothing is remembered before it is confirmed");
     pit.node.decline(&joining).await.unwrap();
     assert!(hq.world.node.peers().unwrap().is_empty());

@@ -180,7 +180,9 @@ impl DatabaseHello {
         for table in &self.tables {
             bound("a name", table.name.len(), limits.name)?;
             bound("the list of columns", table.columns.len(), limits.columns)?;
-            table.columns.iter().try_for_each(|c| bound("a name", c.len(), limits.name))?;
+            bound("the list of columns", table.withheld.len().max(table.without.len()), limits.columns)?;
+            let mut columns = table.columns.iter().chain(&table.withheld).chain(&table.without);
+            columns.try_for_each(|c| bound("a name", c.len(), limits.name))?;
             bound("a version vector", table.vector.len(), limits.replicas)?;
         }
         no_twins(self.tables.iter().map(|t| t.name.as_str()), "a table is named twice")
@@ -209,8 +211,71 @@ pub struct TableHello {
     pub vector: Vector,
     /// Living rows.
     pub rows: u64,
-    /// The digest of its logical state at `vector`.
+    /// The digest of its logical state at `vector`, over all columns but those in `without`.
     pub digest: Hex<16>,
+    /// Which way the sender lets it go.
+    #[serde(default, skip_serializing_if = "Way::is_both")]
+    pub way: Way,
+    /// Columns that the sender lets go neither way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<String>,
+    /// Columns that don't pass between the two, as far as the sender knows: those that it withholds, and those that it
+    /// last heard to be withheld from it. Ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+}
+
+/// In which direction a table is exchanged, as seen by the node that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Both.
+    #[default]
+    Both,
+    /// From here to the peer.
+    Send,
+    /// From the peer to here.
+    Receive,
+    /// Not at all.
+    None,
+}
+
+impl Way {
+    /// Of what goes out and comes in.
+    pub fn new(sends: bool, receives: bool) -> Way {
+        match (sends, receives) {
+            (true, true) => Way::Both,
+            (true, false) => Way::Send,
+            (false, true) => Way::Receive,
+            (false, false) => Way::None,
+        }
+    }
+
+    /// Does it go from here to the peer?
+    pub fn sends(self) -> bool {
+        matches!(self, Way::Both | Way::Send)
+    }
+
+    /// Does it come from the peer to here?
+    pub fn receives(self) -> bool {
+        matches!(self, Way::Both | Way::Receive)
+    }
+
+    /// What is left of it by what the other side says.
+    #[must_use]
+    pub fn met_by(self, theirs: Way) -> Way {
+        Way::new(self.sends() && theirs.receives(), self.receives() && theirs.sends())
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: Way) -> Way {
+        Way::new(self.sends() && other.sends(), self.receives() && other.receives())
+    }
+
+    fn is_both(&self) -> bool {
+        *self == Way::Both
+    }
 }
 
 impl TableHello {

@@ -29,6 +29,7 @@ fn check<M: Message + PartialEq + Debug>(file: &str, message: &M) {
 #[test]
 fn every_message_is_read_and_written_as_it_stands() {
     check("hello.json", &golden::hello());
+    check("hello_part.json", &golden::hello_part());
     check("pull.json", &golden::pull());
     check("push_ack.json", &golden::push_ack());
     check("digests.json", &golden::digests());

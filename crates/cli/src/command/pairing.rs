@@ -9,17 +9,19 @@ use lockstep_node::Node;
 use lockstep_node::invite::Invite;
 use lockstep_node::pair::Joining;
 use lockstep_node::preview::Preview;
+use lockstep_node::share::SharedTable;
 use lockstep_node::state::Trigger;
-use lockstep_node::status::{Direction, PeerStatus, Share};
+use lockstep_node::status::{Direction, PeerStatus};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes an invite.
-pub fn invite(context: &Context, expires: Duration, share: &[String]) -> Result<Outcome, Failure> {
+pub fn invite(context: &Context, expires: Duration, share: &[String], without: &[String]) -> Result<Outcome, Failure> {
     let node = context.node()?;
-    let invitation = node.invite(expires, share)?;
+    let invitation = node.invite(expires, share, without)?;
+    let sharing = node.shared_tables(&invitation.share)?;
     let line = invitation.invite.to_string();
     let mut text = format!("{line}\n");
     if std::io::stdout().is_terminal() {
@@ -33,7 +35,10 @@ pub fn invite(context: &Context, expires: Duration, share: &[String]) -> Result<
             text.push_str("No agent runs on this node yet; start it, or nobody answers: lockstep agent\n");
         }
     }
-    Ok(Outcome::new(json!({ "invite": line, "expires_at": invitation.expires_at }), text))
+    if std::io::stdout().is_terminal() {
+        text.push_str(&format!("\n{}\n", shared(&sharing)));
+    }
+    Ok(Outcome::new(json!({ "invite": line, "expires_at": invitation.expires_at, "sharing": sharing }), text))
 }
 
 /// The line as a picture for a camera.
@@ -47,14 +52,18 @@ fn picture(line: &str) -> String {
     }
 }
 
+/// What the person says of the pairing.
+pub struct Wanted<'a> {
+    /// What to call the other node.
+    pub name: Option<&'a str>,
+    /// Share this only.
+    pub share: &'a [String],
+    /// Columns that never leave.
+    pub without: &'a [String],
+}
+
 /// Pairs.
-pub async fn pair(
-    context: &Context,
-    from_input: bool,
-    name: Option<&str>,
-    share: &[String],
-    yes: bool,
-) -> Result<Outcome, Failure> {
+pub async fn pair(context: &Context, from_input: bool, wanted: &Wanted<'_>, yes: bool) -> Result<Outcome, Failure> {
     let can_ask = !context.json && !from_input && std::io::stdin().is_terminal();
     if !yes && !can_ask {
         return Err(Failure::usage(
@@ -65,8 +74,9 @@ pub async fn pair(
     }
     let node = context.node()?;
     let invite: Invite = read_invite(from_input)?.parse().map_err(lockstep_node::Error::from)?;
-    let joining = node.join(&invite, name, share).await?;
-    let preview = match shown(&node, &joining, yes).await {
+    let joining = node.join(&invite, wanted.name, wanted.share, wanted.without).await?;
+    let sharing = node.sharing(&joining)?;
+    let preview = match shown(&node, &joining, &sharing, yes).await {
         Ok(preview) => preview,
         Err(failure) => {
             node.decline(&joining).await?;
@@ -81,7 +91,11 @@ pub async fn pair(
     let text = format!("Paired with {}.\n\n{}", text::plain(&peer.name), sync::told(std::slice::from_ref(&run)));
     let exit = sync::exit(&node, std::slice::from_ref(&run))?;
     // A peer that failed in its first sync is paired all the same; its entry says what happened.
-    Ok(Outcome::new(json!({ "peer": peer.name, "node": peer.node, "preview": preview, "run": run }), text).ends(exit))
+    Ok(Outcome::new(
+        json!({ "peer": peer.name, "node": peer.node, "sharing": sharing, "preview": preview, "run": run }),
+        text,
+    )
+    .ends(exit))
 }
 
 fn read_invite(from_input: bool) -> Result<String, Failure> {
@@ -102,24 +116,39 @@ fn read_invite(from_input: bool) -> Result<String, Failure> {
 }
 
 /// What the first sync would do; asks whether that shall be, unless the answer was given before.
-async fn shown(node: &Arc<Node>, joining: &Joining, yes: bool) -> Result<Preview, Failure> {
+async fn shown(node: &Arc<Node>, joining: &Joining, sharing: &[SharedTable], yes: bool) -> Result<Preview, Failure> {
     let preview = node.preview_with(&joining.peer, &joining.shares).await?;
-    if yes || agreed(joining, &preview).map_err(|e| Failure::usage("no_answer", e.to_string(), ""))? {
+    if yes || agreed(joining, sharing, &preview).map_err(|e| Failure::usage("no_answer", e.to_string(), ""))? {
         return Ok(preview);
     }
     Err(Failure::usage("declined", "nothing was paired and nothing was exchanged", ""))
 }
 
-fn agreed(joining: &Joining, preview: &Preview) -> std::io::Result<bool> {
-    let shared: Vec<&str> = joining.shares.iter().map(|s| s.what.as_str()).collect();
+fn agreed(joining: &Joining, sharing: &[SharedTable], preview: &Preview) -> std::io::Result<bool> {
     let mut out = std::io::stderr();
-    let (name, shared) = (text::plain(&joining.peer.name), text::plain(&shared.join(", ")));
-    writeln!(out, "{name} shares with this node: {shared}\n\n{}\n", sync::previewed(preview))?;
+    let name = text::plain(&joining.peer.name);
+    writeln!(out, "With {name} this node would share:\n\n{}\n\n{}\n", shared(sharing), sync::previewed(preview))?;
     write!(out, "Pair and sync? [y/N] ")?;
     out.flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// What would be shared, and what of it looks sensitive.
+fn shared(sharing: &[SharedTable]) -> String {
+    let rows = sharing
+        .iter()
+        .map(|t| vec![t.name.clone(), t.direction.name().to_owned(), t.without.join(", "), t.sensitive.join(", ")]);
+    let mut text = text::table(&["table", "direction", "without", "looks sensitive"], &[], rows);
+    let mut sensitive = sharing.iter().flat_map(|t| t.sensitive.iter().map(move |c| format!("{}.{c}", t.name)));
+    if let Some(first) = sensitive.next() {
+        text.push_str(&format!(
+            "\n\nColumns that look as if they held secrets would go to the other node. To keep one here: --without {}",
+            text::plain(&first)
+        ));
+    }
+    text
 }
 
 /// Lists peers.
@@ -167,13 +196,23 @@ pub fn retire(context: &Context, name: &str) -> Result<Outcome, Failure> {
 }
 
 /// Changes what is shared.
-pub fn share(context: &Context, name: &str, what: &str, direction: &str) -> Result<Outcome, Failure> {
+pub fn share(
+    context: &Context,
+    name: &str,
+    what: &str,
+    direction: &str,
+    without: &[String],
+) -> Result<Outcome, Failure> {
     let Some(direction) = Direction::from_name(direction) else {
         return Err(Failure::usage("usage", "say send, receive, both or none", ""));
     };
     let node = context.node()?;
-    let shares = node.share(name, what, direction)?;
-    let rows = shares.iter().map(|Share { what, direction }| vec![what.clone(), direction.name().to_owned()]);
-    let text = text::table(&["shared", "direction"], &[], rows);
-    Ok(Outcome::new(json!({ "name": name, "shares": shares }), text).ends(Exit::Done))
+    let (shares, warnings) = node.share(name, what, direction, without)?;
+    let rows = shares.iter().map(|s| vec![s.what.clone(), s.direction.name().to_owned(), s.without.join(", ")]);
+    let mut text = text::table(&["shared", "direction", "without"], &[], rows);
+    for warning in &warnings {
+        text.push_str(&format!("\n\nLook at: {}", text::plain(warning)));
+    }
+    let done = json!({ "name": name, "shares": shares, "warnings": warnings });
+    Ok(Outcome::new(done, text).ends(Exit::Done))
 }

@@ -70,6 +70,8 @@ impl State {
             db.execute("DELETE FROM acknowledged WHERE name = ?1", [name])?;
             db.execute("DELETE FROM told WHERE name = ?1", [name])?;
             db.execute("DELETE FROM share WHERE name = ?1", [name])?;
+            db.execute("DELETE FROM restriction WHERE name = ?1", [name])?;
+            db.execute("DELETE FROM missing WHERE name = ?1", [name])?;
             match db.execute("DELETE FROM attached WHERE name = ?1", [name])? {
                 0 => Err(Error::Unknown { what: "database", name: name.to_owned() }),
                 _ => Ok(()),

@@ -1,10 +1,11 @@
 //! Paired nodes: who they are, what is shared with them, what they are known to have.
+use super::restrictions::put_restrictions;
 use super::{Error, Result, State};
 use crate::identity::NodeId;
 use crate::status::{Direction, Share};
 use lockstep_engine::id::{Millis, ReplicaId, Seq, Vector, Vectors};
 use lockstep_wire::Hex;
-use lockstep_wire::message::TableState;
+use lockstep_wire::message::{DatabaseHello, TableHello, TableState};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A paired node.
@@ -145,6 +146,7 @@ impl State {
             db.execute("UPDATE peer SET retired_at = ?2 WHERE node = ?1", (&node.0[..], now.0))?;
             db.execute("DELETE FROM acknowledged WHERE node = ?1", [&node.0[..]])?;
             db.execute("DELETE FROM told WHERE node = ?1", [&node.0[..]])?;
+            db.execute("DELETE FROM restriction WHERE node = ?1", [&node.0[..]])?;
             Ok(())
         })
     }
@@ -152,16 +154,19 @@ impl State {
     /// What is shared with a node; `DB` stands for the tables that no other line names.
     pub fn shares(&self, node: NodeId) -> Result<Vec<Share>> {
         let db = self.db();
-        let mut st =
-            db.prepare_cached("SELECT name, \"table\", direction FROM share WHERE node = ?1 ORDER BY name, \"table\"")?;
+        let mut st = db.prepare_cached(
+            "SELECT name, \"table\", direction, without FROM share WHERE node = ?1 ORDER BY name, \"table\"",
+        )?;
         let rows = st.query_map([&node.0[..]], |r| {
-            Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?))
+            Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?, r.get::<_, String>(3)?))
         })?;
         rows.map(|row| {
-            let (name, table, direction) = row?;
+            let (name, table, direction, without) = row?;
+            let without = serde_json::from_str(&without)
+                .map_err(|e| Error::Damaged { what: format!("a list of columns: {e}") })?;
             let direction = Direction::from_name(&direction)
                 .ok_or_else(|| Error::Damaged { what: format!("`{direction}` is no direction") })?;
-            Ok(Share { what: if table.is_empty() { name } else { format!("{name}.{table}") }, direction })
+            Ok(Share { what: if table.is_empty() { name } else { format!("{name}.{table}") }, direction, without })
         })
         .collect()
     }
@@ -212,21 +217,26 @@ impl State {
         self.change(|db| put_told(db, node, database, states, now))
     }
 
-    /// Remembers all that a hello says.
-    pub fn greeted(
+    /// Remembers all that a hello says of these databases.
+    pub(crate) fn greeted(
         &self,
         node: NodeId,
         contact: &Contact,
-        databases: &[(&str, Vec<TableState>)],
+        databases: &[&DatabaseHello],
         now: Millis,
     ) -> Result<()> {
+        let access = self.access(node)?;
         self.change(|db| {
             db.execute(
                 "UPDATE peer SET met_at = ?2, reachable = 1, clock_offset = coalesce(?3, clock_offset), held = ?4,
                    capture = ?5 WHERE node = ?1",
                 (&node.0[..], now.0, contact.clock_offset, contact.held, &contact.capture),
             )?;
-            databases.iter().try_for_each(|(database, states)| put_told(db, node, database, states, now))
+            databases.iter().try_for_each(|database| {
+                put_told(db, node, &database.name, &states(database), now)?;
+                let received = |table: &str| access.of(&database.name, table).receives();
+                put_restrictions(db, node, database, &received)
+            })
         })
     }
 
@@ -271,6 +281,16 @@ impl State {
     pub fn acknowledge(&self, node: NodeId, database: &str, has: &Vectors) -> Result<()> {
         self.change(|db| put_acknowledged(db, node, database, has.iter()))
     }
+}
+
+fn states(hello: &DatabaseHello) -> Vec<TableState> {
+    let state = |t: &TableHello| TableState {
+        name: t.name.clone(),
+        vector: t.vector.clone(),
+        rows: t.rows.min(i64::MAX.unsigned_abs()),
+        digest: t.digest,
+    };
+    hello.tables.iter().map(state).collect()
 }
 
 fn put_told(db: &Connection, node: NodeId, database: &str, states: &[TableState], now: Millis) -> Result<()> {
@@ -329,8 +349,8 @@ pub(super) fn put_peer(
 fn put_share(db: &Connection, node: NodeId, share: &Share) -> Result<()> {
     let (name, table) = share.what.split_once('.').unwrap_or((&share.what, ""));
     db.execute(
-        "INSERT OR REPLACE INTO share(node, name, \"table\", direction) VALUES(?1, ?2, ?3, ?4)",
-        (&node.0[..], name, table, share.direction.name()),
+        "INSERT OR REPLACE INTO share(node, name, \"table\", direction, without) VALUES(?1, ?2, ?3, ?4, ?5)",
+        (&node.0[..], name, table, share.direction.name(), serde_json::to_string(&share.without).expect("plain data")),
     )?;
     Ok(())
 }
@@ -368,7 +388,7 @@ mod tests {
     fn names_stay_apart_and_a_retired_node_is_gone() {
         let (_dir, _home, state) = fresh();
         let (a, b) = (NodeId([1; 32]), NodeId([2; 32]));
-        let all = [Share { what: "users".into(), direction: Direction::Both }];
+        let all = [Share::whole("users")];
         assert_eq!(state.add_peer(a, ("pit", false), Some("h:1"), &all, Millis(1)).unwrap(), "pit");
         assert_eq!(state.add_peer(b, ("pit", false), None, &[], Millis(1)).unwrap(), "pit-2");
         assert!(matches!(state.add_peer(b, ("pit", true), None, &[], Millis(1)), Err(Error::NameTaken { .. })));

@@ -2,7 +2,7 @@
 use crate::message::{DatabaseHello, Digests, Hello, Pull, PullLimit, Refusal};
 use crate::session::report::{DatabaseReport, DatabaseState, Outcome, Progress, Report, TableOutcome};
 use crate::session::shared::{Shared, all_cover, all_join};
-use crate::session::{Bytes, Effect, Event, Identity, Options, Reply, Request, Way};
+use crate::session::{Bytes, Effect, Event, Identity, Options, Reply, Request};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::{Millis, Vectors};
 
@@ -216,6 +216,8 @@ impl Session {
         }
         self.to_receive = self.shared.iter().map(|s| s.report.received.saturating_add(s.to_receive())).sum();
         self.to_send = self.shared.iter().map(|s| s.report.sent.saturating_add(s.to_send())).sum();
+        // Digests over the columns that both share are taken anew once both know which those are.
+        self.touched |= self.shared.iter().any(Shared::is_outdated);
         let smaller = |s: &Shared| s.theirs.key < s.ours.key;
         self.adopt((0..self.shared.len()).filter(|n| smaller(&self.shared[*n])).collect(), now)
     }
@@ -286,7 +288,7 @@ impl Session {
         let pull = Pull {
             database: shared.name.clone(),
             have: lane.have.clone(),
-            except: shared.except(Way::Receive),
+            except: shared.not_received(),
             limit: lane.limit,
         };
         vec![self.send(Request::Pull(pull))]
@@ -360,7 +362,7 @@ impl Session {
         vec![Effect::Extract {
             database: shared.name.clone(),
             have: lane.have.clone(),
-            except: shared.except(Way::Send),
+            except: shared.not_sent(),
             limit: lane.limit,
         }]
     }

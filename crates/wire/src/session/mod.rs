@@ -22,6 +22,7 @@ pub use machine::Session;
 pub use report::{DatabaseReport, DatabaseState, Outcome, Progress, Report, TableOutcome, TableReport};
 
 use crate::hex::Hex;
+pub use crate::message::Way;
 use crate::message::{Counts, DatabaseHello, Digests, DigestsReply, Hello, Pull, PullLimit, PushAck, Refusal};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Vectors;
@@ -41,7 +42,7 @@ pub struct Identity {
 pub struct Options {
     /// The databases that are shared with the peer; those that others refer to first.
     pub databases: Vec<String>,
-    /// What goes one way only.
+    /// What does not go both ways.
     pub ways: Ways,
     /// After so many rounds with news it ends as partial.
     pub rounds: u32,
@@ -61,19 +62,7 @@ impl Options {
     }
 }
 
-/// In which direction a table is exchanged, as seen by the node that drives the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Way {
-    /// Both.
-    #[default]
-    Both,
-    /// From here to the peer.
-    Send,
-    /// From the peer to here.
-    Receive,
-}
-
-/// The tables that are exchanged one way only. Tables that are not exchanged at all must not be in a summary.
+/// The tables that are not exchanged both ways, as this node has it. What the peer says comes on top.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Ways(BTreeMap<String, BTreeMap<Option<String>, Way>>);
 

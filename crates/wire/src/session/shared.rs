@@ -15,6 +15,10 @@ struct Table {
     digest: Option<Hex<16>>,
     /// None: it is not a table of its own, it only holds what others have sent.
     fingerprint: Option<Hex<32>>,
+    /// Which way this side lets it go.
+    way: Way,
+    /// The columns over which the digest is not taken.
+    without: Vec<String>,
 }
 
 /// One side of a database.
@@ -32,6 +36,8 @@ impl Side {
             rows: t.rows,
             digest: Some(t.digest),
             fingerprint: Some(t.fingerprint).filter(|f| *f != TableHello::NO_RULES),
+            way: t.way,
+            without: t.without.clone(),
         };
         Side {
             tables: hello.tables.iter().map(|t| (t.name.clone(), table(t))).collect(),
@@ -163,7 +169,8 @@ impl Shared {
         }
         let equal = |(name, ours, theirs): (&String, &Table, &Table)| {
             let (a, b) = (ours.digest?, theirs.digest?);
-            same(&ours.vector, &theirs.vector).then(|| (name.clone(), a == b))
+            let comparable = ours.without == theirs.without && same(&ours.vector, &theirs.vector);
+            comparable.then(|| (name.clone(), a == b))
         };
         let results: Vec<(String, bool)> = self.both().filter_map(equal).collect();
         self.compared.extend(results);
@@ -175,19 +182,34 @@ impl Shared {
         tables.filter_map(|(name, ours)| Some((name, ours, self.theirs.tables.get(name)?)))
     }
 
+    /// Which way a table goes, by what both sides say.
+    fn way(&self, name: &str) -> Way {
+        self.own_way(name).met_by(self.theirs.tables.get(name).map_or(Way::Both, |t| t.way))
+    }
+
+    fn own_way(&self, name: &str) -> Way {
+        let said = self.ours.tables.get(name).map_or(Way::Both, |t| t.way);
+        self.ways.of(&self.name, name).and(said)
+    }
+
+    /// Did this side take its digests before it knew what the peer withholds, or no longer withholds?
+    pub(super) fn is_outdated(&self) -> bool {
+        self.both().any(|(_, ours, theirs)| ours.without != theirs.without)
+    }
+
     /// Writes that the peer has and this node lacks, at most.
     pub(super) fn to_receive(&self) -> u64 {
-        self.lacking(&self.ours, &self.theirs, Way::Send)
+        self.lacking(&self.ours, &self.theirs, Way::receives)
     }
 
     /// Writes that this node has and the peer lacks, at most.
     pub(super) fn to_send(&self) -> u64 {
-        self.lacking(&self.theirs, &self.ours, Way::Receive)
+        self.lacking(&self.theirs, &self.ours, Way::sends)
     }
 
-    fn lacking(&self, have: &Side, other: &Side, not: Way) -> u64 {
+    fn lacking(&self, have: &Side, other: &Side, passes: fn(Way) -> bool) -> u64 {
         let none = Vector::new();
-        let goes = |name: &String| !self.except.contains(name) && self.ways.of(&self.name, name) != not;
+        let goes = |name: &String| !self.except.contains(name) && passes(self.way(name));
         let tables = other.tables.iter().filter(|(name, _)| goes(name));
         let lacks = tables.map(|(name, table)| {
             let have = have.tables.get(name).map_or(&none, |t| &t.vector);
@@ -214,12 +236,20 @@ impl Shared {
         !self.except.is_empty() && names.any(|name| self.except.contains(name))
     }
 
-    /// What a batch must not have that goes this way.
-    pub(super) fn except(&self, way: Way) -> Vec<String> {
-        let not = if way == Way::Send { Way::Receive } else { Way::Send };
+    /// What a batch that is to be received must not have.
+    pub(super) fn not_received(&self) -> Vec<String> {
+        self.excepted(Way::receives)
+    }
+
+    /// What a batch that is to be sent must not have.
+    pub(super) fn not_sent(&self) -> Vec<String> {
+        self.excepted(Way::sends)
+    }
+
+    fn excepted(&self, passes: fn(Way) -> bool) -> Vec<String> {
         let tables = self.ours.tables.keys().chain(self.theirs.tables.keys());
         let mut except = self.except.clone();
-        except.extend(tables.filter(|name| self.ways.of(&self.name, name) == not).cloned());
+        except.extend(tables.filter(|name| !passes(self.way(name))).cloned());
         except.into_iter().collect()
     }
 
@@ -242,26 +272,28 @@ impl Shared {
     /// Tables that stand at the same writes, and of which the peer's digest is not known.
     pub(super) fn digests_wanted(&self) -> Vec<String> {
         let unknown = |(name, ours, theirs): (&String, &Table, &Table)| {
-            (same(&ours.vector, &theirs.vector) && theirs.digest.is_none()).then(|| name.clone())
+            (self.way(name) != Way::None && same(&ours.vector, &theirs.vector) && theirs.digest.is_none())
+                .then(|| name.clone())
         };
         self.both().filter_map(unknown).collect()
     }
 
     /// The report, with what is known of each table.
     pub(super) fn into_report(self) -> DatabaseReport {
-        let mut report = self.report;
+        let mut report = self.report.clone();
         let names: BTreeSet<&String> = self.ours.tables.keys().chain(self.theirs.tables.keys()).collect();
-        for name in names {
+        // What this node does not share is no part of it.
+        for name in names.into_iter().filter(|name| self.own_way(name) != Way::None) {
             let (ours, theirs) = (self.ours.tables.get(name), self.theirs.tables.get(name));
             let outcome = match (ours, theirs, self.compared.get(name)) {
                 _ if self.except.contains(name) => TableOutcome::ConfigDiffers,
                 (None, _, _) => TableOutcome::MissingHere,
                 (_, None, _) => TableOutcome::MissingThere,
-                (Some(a), Some(b), _) if !same(&a.vector, &b.vector) => match self.ways.of(&self.name, name) {
-                    Way::Both => TableOutcome::Moved,
+                (Some(a), Some(b), _) if !same(&a.vector, &b.vector) => match self.way(name) {
                     Way::Send if covers(&b.vector, &a.vector) => TableOutcome::OneWay,
                     Way::Receive if covers(&a.vector, &b.vector) => TableOutcome::OneWay,
-                    Way::Send | Way::Receive => TableOutcome::Moved,
+                    Way::None => TableOutcome::OneWay,
+                    Way::Both | Way::Send | Way::Receive => TableOutcome::Moved,
                 },
                 (Some(_), Some(_), None) => TableOutcome::Moved,
                 (Some(_), Some(_), Some(true)) => TableOutcome::Equal,

@@ -91,6 +91,9 @@ impl FakeDatabase {
             vector: self.vectors.get(&name).cloned().unwrap_or_default(),
             rows: self.writes.keys().filter(|(t, _)| *t == name).count() as u64,
             digest: self.digest(&name),
+            way: Way::Both,
+            withheld: Vec::new(),
+            without: Vec::new(),
             name,
         };
         DatabaseHello {

@@ -9,8 +9,9 @@ use lockstep_wire::parts::{PartAck, PartHead, PartRequest};
 use std::path::PathBuf;
 
 /// Every message but the batch, by file.
-pub const MESSAGES: [&str; 9] = [
+pub const MESSAGES: [&str; 10] = [
     "hello.json",
+    "hello_part.json",
     "pull.json",
     "push_ack.json",
     "digests.json",
@@ -49,6 +50,9 @@ pub fn hello() -> Hello {
         vector,
         rows,
         digest: Hex([0xd1; 16]),
+        way: Way::Both,
+        withheld: Vec::new(),
+        without: Vec::new(),
     };
     Hello {
         node: Hex([0xa0; 32]),
@@ -70,6 +74,16 @@ pub fn hello() -> Hello {
             ],
         }],
     }
+}
+
+/// A hello of a node that does not let everything pass.
+pub fn hello_part() -> Hello {
+    let mut hello = hello();
+    let table = &mut hello.databases[0].tables[1];
+    table.way = Way::Receive;
+    table.withheld = vec!["größe \"x\"".into()];
+    table.without = vec!["größe \"x\"".into(), "note".into()];
+    hello
 }
 
 pub fn pull() -> Pull {

@@ -1,0 +1,173 @@
+//! Columns that don't pass between two nodes: a batch without them, and the digest of a table without them.
+//!
+//! Always true here: the digest without a column does not depend on any value of that column, nor on whether it was
+//! ever written; so a node that never gets the column has the same one. It is taken by reading the whole table, and
+//! remembered nowhere: who asks for it often remembers it for as long as the table's vector stands still.
+//! Not here: which columns these are.
+use crate::catalog::{Key, Table};
+use crate::change::{Batch, Item};
+use crate::database::Database;
+use crate::digest::Hash;
+use crate::error::Error;
+use crate::id::Millis;
+use crate::key::LocalKey;
+use crate::record::{Col, Existence, LocalDot, Record};
+use crate::store::damaged;
+use crate::transaction::Txn;
+use rusqlite::params;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// Births looked at before memory is given back.
+const SLICE: i64 = 2000;
+
+/// Takes columns of tables out of a batch: their values, and what else is said of them. What is left of a write may be
+/// nothing; then it does not travel.
+pub fn leave_out_columns(batch: &mut Batch, withheld: impl Fn(&str, &str) -> bool) {
+    let is_out: Vec<Vec<bool>> =
+        batch.tables.iter().map(|t| t.columns.iter().map(|c| withheld(&t.name, c)).collect()).collect();
+    if !is_out.iter().flatten().any(|out| *out) {
+        return;
+    }
+    batch.items.retain_mut(|item| {
+        let is_out = &is_out[item.table()];
+        match item {
+            Item::Change(c) => {
+                c.columns.retain(|(k, _)| !is_out[*k]);
+                c.unseen.retain(|(k, _)| k.is_none_or(|k| !is_out[k]));
+                if let Some(origin) = &mut c.origin {
+                    origin.awaits.retain(|k| !is_out[*k]);
+                }
+                c.existence.is_some() || !c.columns.is_empty() || c.origin.is_some()
+            }
+            Item::Alias(_) => true,
+            Item::Conflict(r) => r.register.is_none_or(|k| !is_out[k]),
+        }
+    });
+}
+
+/// The first table and column of a batch that it writes and must not.
+pub fn column_in(batch: &Batch, withheld: impl Fn(&str, &str) -> bool) -> Option<(&str, &str)> {
+    let named = |t: usize, k: usize| {
+        let table = batch.tables.get(t)?;
+        let column = table.columns.get(k)?;
+        withheld(&table.name, column).then_some((table.name.as_str(), column.as_str()))
+    };
+    batch.items.iter().find_map(|item| match item {
+        Item::Change(c) => c.columns.iter().find_map(|(k, _)| named(c.table, *k)),
+        Item::Alias(_) => None,
+        Item::Conflict(r) => r.register.and_then(|k| named(r.table, k)),
+    })
+}
+
+/// Why a column can't be withheld, or what follows if it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withholding {
+    /// There is no such table or column.
+    Unknown,
+    /// Rows are known by it, so that it has to travel.
+    Identifies,
+    /// Rows from elsewhere can't be inserted without it.
+    Required,
+    /// Rows from elsewhere have its default.
+    Optional,
+}
+
+fn withholding(table: &Table, column: &str) -> Withholding {
+    let Some(place) = table.column(column) else { return Withholding::Unknown };
+    let in_key = match &table.key {
+        Key::Id { column, .. } => *column == place,
+        Key::Columns(places) => places.contains(&place),
+        Key::Content => true,
+    };
+    let column = &table.columns[place];
+    if in_key || table.identity.iter().flatten().any(|p| *p == place) {
+        Withholding::Identifies
+    } else if column.not_null && !column.has_default {
+        Withholding::Required
+    } else {
+        Withholding::Optional
+    }
+}
+
+impl Database {
+    /// What it means to withhold a column.
+    pub fn withholding(&self, table: &str, column: &str) -> Withholding {
+        let found = self.catalog.tables.iter().find(|t| t.name == table);
+        found.map_or(Withholding::Unknown, |t| withholding(t, column))
+    }
+
+    /// The digest of a table over all columns but these. Harvests nothing.
+    pub fn digest_without(&mut self, table: &str, columns: &BTreeSet<String>) -> Result<u128, Error> {
+        self.read(Millis(0), |txn| txn.digest_without(table, columns))
+    }
+}
+
+impl Txn<'_> {
+    fn digest_without(&mut self, table: &str, columns: &BTreeSet<String>) -> Result<u128, Error> {
+        let Some(t) = self.s.find_table(None, table) else { return Ok(0) };
+        let is_out: Vec<bool> = self.s.t(t).cols.iter().map(|c| columns.contains(c)).collect();
+        let out = |col: Col| is_out[usize::from(col.0)];
+        let mut digest = 0_u128;
+        let mut after = i64::MIN;
+        loop {
+            let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = self
+                .c
+                .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"))?
+                .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            let Some(last) = births.last().map(|b| b.0) else { break };
+            after = last;
+            for (b, key, rec) in births {
+                let i = match self.find_loaded(t, LocalDot(b)) {
+                    Some(i) => i,
+                    None => {
+                        let rec = Record::decode(&rec).ok_or_else(|| damaged("a record"))?;
+                        self.enter(t, LocalDot(b), rec, key)?
+                    }
+                };
+                self.read(i)?;
+                digest = digest.wrapping_add(self.hash_without(i, &out));
+            }
+            self.forget();
+        }
+        let mut edges = self.c.prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?;
+        let mut rows = edges.query([t])?;
+        while let Some(r) = rows.next()? {
+            let (a, b): (i64, i64) = (r.get(0)?, r.get(1)?);
+            digest = digest.wrapping_add(self.hash.edge(LocalDot(a), LocalDot(b), r.get(2)?, &self.s.replicas));
+        }
+        Ok(digest)
+    }
+
+    /// A birth's part of the digest as a node has it that never got these columns.
+    fn hash_without(&self, i: usize, out: &impl Fn(Col) -> bool) -> u128 {
+        let birth = &self.births[i];
+        let mut existence = None;
+        for e in &birth.rec.entries {
+            if let Some(x) = &e.existence
+                && existence.is_none_or(|(w, _)| self.order(&e.write, w) == Ordering::Greater)
+            {
+                existence = Some((&e.write, *x == Existence::Lives));
+            }
+        }
+        let lives = match existence {
+            None => false,
+            Some((_, true)) => true,
+            Some((grave, false)) => birth
+                .rec
+                .entries
+                .iter()
+                .any(|e| e.fields.iter().any(|f| !out(f.col)) && self.order(&e.write, grave) == Ordering::Greater),
+        };
+        if !lives {
+            return 0;
+        }
+        let cols = &self.s.t(birth.t).cols;
+        let start = self.hash.start(birth.b, &self.s.replicas);
+        let fields = birth.rec.entries.iter().flat_map(|e| &e.fields).filter(|f| !out(f.col));
+        fields.fold(Hash::lives(&start), |sum, f| {
+            sum.wrapping_add(Hash::field(start, &cols[usize::from(f.col.0)], &f.cell, &self.s.replicas))
+        })
+    }
+}
