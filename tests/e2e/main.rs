@@ -7,6 +7,7 @@
 
 mod capture;
 mod chain;
+mod decide;
 mod example;
 mod foreign;
 mod identity;

@@ -1,5 +1,6 @@
 //! What can be said on the command line. The texts here are the command's help.
 use clap::{Parser, Subcommand};
+use lockstep_node::conflicts::Kept;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -204,12 +205,15 @@ Examples:
         table: Option<String>,
     },
 
-    /// List conflicts, or show both sides of one
+    /// List conflicts, show both sides of one, decide
     #[command(after_help = "\
 Examples:
   lockstep conflicts
   lockstep conflicts --all
-  lockstep conflicts show 3f9c2a")]
+  lockstep conflicts show 3f9c2a
+  lockstep conflicts resolve 3f9c2a --keep loser
+  lockstep conflicts resolve 3f9c2a --keep name=winner note=loser
+  lockstep conflicts reviewed --all")]
     Conflicts {
         /// Also those that somebody has looked at
         #[arg(long)]
@@ -305,12 +309,45 @@ pub enum ConflictsAction {
         /// The conflict's id, or the beginning of it
         id: String,
     },
+    /// Decide: a new write that settles it on every node
+    Resolve {
+        /// The conflict's id, or the beginning of it; `quarantine` lists what is held under such ids too
+        id: String,
+        /// `winner`, `loser`, or a side for each column; a column that is not named keeps the winner's
+        #[arg(long, required = true, num_args = 1.., value_name = "SIDE|COLUMN=SIDE", value_parser = kept)]
+        keep: Vec<(Option<String>, Kept)>,
+        /// Also if the row has changed since, or other rows go with it
+        #[arg(long)]
+        anyway: bool,
+    },
+    /// Say that you have looked at conflicts that a rule has settled
+    Reviewed {
+        /// Their ids, or the beginnings of them
+        #[arg(required_unless_present = "every", conflicts_with = "every")]
+        ids: Vec<String>,
+        /// All of them
+        #[arg(long = "all", id = "every")]
+        all: bool,
+    },
 }
 
 fn database(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
         _ => Err("say NAME=FILE, for example users=/srv/app/users.db".to_owned()),
+    }
+}
+
+/// `winner`, `loser`, `COLUMN=winner`
+fn kept(text: &str) -> Result<(Option<String>, Kept), String> {
+    let (column, side) = match text.rsplit_once('=') {
+        Some((column, side)) if !column.is_empty() => (Some(column.to_owned()), side),
+        Some(_) | None => (None, text),
+    };
+    match side {
+        "winner" => Ok((column, Kept::Winner)),
+        "loser" => Ok((column, Kept::Loser)),
+        _ => Err("say winner or loser, or COLUMN=winner, COLUMN=loser".to_owned()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every command, by what it is about.
 mod agent;
+mod conflicts;
 mod copy;
 mod look;
 mod pairing;
@@ -35,8 +36,14 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Sync { peer } => sync::sync(context, peer.as_deref()).await,
         Command::Status => look::status(context),
         Command::Pending { table } => rows::pending(context, table.as_deref()),
-        Command::Conflicts { all, action: None } => rows::conflicts(context, all),
-        Command::Conflicts { action: Some(ConflictsAction::Show { id }), .. } => rows::conflict(context, &id),
+        Command::Conflicts { all, action: None } => conflicts::list(context, all),
+        Command::Conflicts { action: Some(ConflictsAction::Show { id }), .. } => conflicts::show(context, &id),
+        Command::Conflicts { action: Some(ConflictsAction::Resolve { id, keep, anyway }), .. } => {
+            conflicts::resolve(context, &id, keep, anyway)
+        }
+        Command::Conflicts { action: Some(ConflictsAction::Reviewed { ids, all }), .. } => {
+            conflicts::reviewed(context, &ids, all)
+        }
         Command::Quarantine => rows::quarantine(context),
         Command::Verify { peer } => sync::verify(context, peer.as_deref()).await,
         Command::Digest { name, table } => copy::digest(context, &name, table.as_deref()),

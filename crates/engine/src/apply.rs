@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::id::{Dot, Stamp};
 use crate::record::{Cell, Col, Dangling, Existence, Field, LocalDot, Register, Write};
 use crate::store::Seen;
-use crate::transaction::{DotOf, Future, Lost, Txn, future};
+use crate::transaction::{Decided, DotOf, Future, Lost, Txn, future};
 use std::collections::BTreeMap;
 
 /// A batch's numbers in this file's numbers.
@@ -93,6 +93,10 @@ impl Txn<'_> {
                         kind: r.kind,
                     };
                     self.merge_loss((t, b, register.number(), loser), lost)?;
+                }
+                Item::Decision(d) => {
+                    let (b, loser) = (self.local_dot(d.birth), self.local_dot(d.loser));
+                    self.merge_decision((t, b, loser), Decided { dot, stamp: d.stamp, kept: d.kept })?;
                 }
             }
         }

@@ -159,6 +159,15 @@ impl Table {
         self.references.iter().find(|r| r.column == column)
     }
 
+    /// The places of the columns of its key; none if that is the content.
+    pub fn key_places(&self) -> &[usize] {
+        match &self.key {
+            Key::Id { column, .. } => std::slice::from_ref(column),
+            Key::Columns(places) => places,
+            Key::Content => &[],
+        }
+    }
+
     /// Is its key a surrogate id?
     pub fn surrogate(&self) -> Option<usize> {
         match self.key {

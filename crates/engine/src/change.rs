@@ -54,6 +54,8 @@ pub enum Item {
     Alias(Alias),
     /// A value that lost.
     Conflict(ConflictRecord),
+    /// What a person said about a conflict.
+    Decision(Decision),
 }
 
 impl Item {
@@ -63,6 +65,7 @@ impl Item {
             Item::Change(c) => c.table,
             Item::Alias(a) => a.table,
             Item::Conflict(r) => r.table,
+            Item::Decision(d) => d.table,
         }
     }
 
@@ -72,6 +75,7 @@ impl Item {
             Item::Change(c) => c.dot,
             Item::Alias(a) => a.dot,
             Item::Conflict(r) => r.dot,
+            Item::Decision(d) => d.dot,
         }
     }
 
@@ -81,6 +85,7 @@ impl Item {
             Item::Change(c) => c.stamp,
             Item::Alias(a) => a.stamp,
             Item::Conflict(r) => r.stamp,
+            Item::Decision(d) => d.stamp,
         }
     }
 }
@@ -213,6 +218,57 @@ pub struct ConflictRecord {
     pub kind: ConflictKind,
 }
 
+/// A person has looked at a conflict, or decided it. What a decision wrote travels as writes like any other; this says
+/// whose word it was. Of two decisions about one conflict the later counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Place in [`Batch::tables`].
+    pub table: usize,
+    /// Its own dot.
+    pub dot: Dot,
+    /// When.
+    pub stamp: Stamp,
+    /// The conflict: the row, and the write that lost.
+    pub birth: Dot,
+    /// See `birth`.
+    pub loser: Dot,
+    /// What was decided.
+    pub kept: Kept,
+}
+
+/// What a person chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kept {
+    /// Nothing: it was looked at, and stays as it is.
+    Seen,
+    /// The side that is called the winner.
+    Winner,
+    /// The side that is called the loser.
+    Loser,
+    /// Some columns of the one, some of the other.
+    Mixed,
+}
+
+impl Kept {
+    /// All.
+    pub const ALL: [Kept; 4] = [Kept::Seen, Kept::Winner, Kept::Loser, Kept::Mixed];
+
+    /// `seen`, `winner`, `loser`, `mixed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kept::Seen => "seen",
+            Kept::Winner => "winner",
+            Kept::Loser => "loser",
+            Kept::Mixed => "mixed",
+        }
+    }
+
+    /// The choice of that name.
+    pub fn from_name(name: &str) -> Option<Kept> {
+        Kept::ALL.into_iter().find(|k| k.name() == name)
+    }
+}
+
 /// Conflict kinds, named as in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConflictKind {
@@ -242,11 +298,15 @@ pub enum ConflictKind {
     Clock,
     /// Both rows live, one under another local id. For information.
     IdCollision,
+    /// One of so many deletes that a person has to let them through.
+    DeleteGuard,
+    /// A person has put it aside.
+    Review,
 }
 
 impl ConflictKind {
     /// All, in the order of the documentation.
-    pub const ALL: [ConflictKind; 13] = [
+    pub const ALL: [ConflictKind; 15] = [
         ConflictKind::UpdateUpdate,
         ConflictKind::UpdateDelete,
         ConflictKind::DeleteUpdate,
@@ -260,6 +320,8 @@ impl ConflictKind {
         ConflictKind::ConfigDiffers,
         ConflictKind::Clock,
         ConflictKind::IdCollision,
+        ConflictKind::DeleteGuard,
+        ConflictKind::Review,
     ];
 
     /// `update_update`, …
@@ -278,6 +340,8 @@ impl ConflictKind {
             ConflictKind::ConfigDiffers => "config_differs",
             ConflictKind::Clock => "clock",
             ConflictKind::IdCollision => "id_collision",
+            ConflictKind::DeleteGuard => "delete_guard",
+            ConflictKind::Review => "review",
         }
     }
 

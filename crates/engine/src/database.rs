@@ -287,14 +287,7 @@ impl Database {
     pub fn apply(&mut self, batch: &Batch, now: Millis) -> Result<Applied, Error> {
         self.harvest(now)?;
         let n = self.write(now, |txn| {
-            // What was written since: nothing is merged with a row whose latest write is not known.
-            loop {
-                let (writes, more) = txn.harvest_slice()?;
-                if writes == 0 && !more {
-                    break;
-                }
-                settle_after_harvest(txn)?;
-            }
+            catch_up(txn)?;
             txn.follow_siblings()?;
             txn.receive(batch)?;
             let plan = txn.settle()?;
@@ -381,7 +374,8 @@ impl Database {
             });
         }
         let conflicts_unreviewed = self.c.query_row(
-            "SELECT count(*) FROM (SELECT DISTINCT t, b, loser FROM _lockstep_conflict WHERE reviewed IS NULL)",
+            "SELECT count(*) FROM (SELECT DISTINCT t, b, loser FROM _lockstep_conflict AS c WHERE NOT EXISTS
+               (SELECT 1 FROM _lockstep_decision AS d WHERE d.t = c.t AND d.b = c.b AND d.loser = c.loser))",
             [],
             |r| r.get(0),
         )?;
@@ -458,6 +452,17 @@ impl Database {
     pub fn replica_names(&mut self) -> Result<Vec<(ReplicaId, Option<String>)>, Error> {
         let s = State::load(&self.c, &self.catalog)?;
         Ok(s.replicas.into_iter().zip(s.nodes).skip(1).collect())
+    }
+}
+
+/// Takes in what was written since: nothing is merged with a row whose latest write is not known.
+pub(crate) fn catch_up(txn: &mut Txn<'_>) -> Result<(), Error> {
+    loop {
+        let (writes, more) = txn.harvest_slice()?;
+        if writes == 0 && !more {
+            return Ok(());
+        }
+        settle_after_harvest(txn)?;
     }
 }
 

@@ -84,6 +84,9 @@ pub enum Error {
         /// Its birth.
         birth: i64,
     },
+    /// A person's decision can't be carried out.
+    #[error(transparent)]
+    Decision(#[from] crate::decide::Error),
     /// Our own tables are damaged.
     #[error("the tables of Lockstep in this file are damaged: {what}")]
     Damaged {
@@ -122,6 +125,7 @@ impl Error {
             Error::OtherDatabase { .. } => "other_database",
             Error::BadBatch { .. } => "bad_batch",
             Error::Poisoned { .. } => "constraint",
+            Error::Decision(e) => e.code(),
             Error::Damaged { .. } => "damaged",
         }
     }
@@ -142,6 +146,7 @@ impl Error {
             Error::NotAttached { .. } => "run `lockstep attach NAME=FILE` first",
             Error::NewerFormat { .. } => "install the newer Lockstep on this node",
             Error::SchemaMoves { .. } => "let the migration finish, then sync again",
+            Error::Decision(e) => e.hint(),
             Error::OtherName { .. } => "use the name it has, or detach it first",
             Error::Poisoned { .. } | Error::StartNotReached { .. } => {
                 "nothing to do: the next round sends what is missing"

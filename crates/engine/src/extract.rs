@@ -3,8 +3,8 @@
 //! Always true here: a batch is never cut inside a dot; every prefix is a causal cut; what is extracted is read in the
 //! snapshot that the harvest left. Work is proportional to the batch, not to the table.
 use crate::change::{
-    Alias, Batch, Cell as WireCell, Change, ConflictKind, ConflictRecord, Context, Existence as WireExistence, Item,
-    Origin, ReferenceWrite, TableHead,
+    Alias, Batch, Cell as WireCell, Change, ConflictKind, ConflictRecord, Context, Decision,
+    Existence as WireExistence, Item, Origin, ReferenceWrite, TableHead,
 };
 use crate::error::Error;
 use crate::id::{Dot, Seq, Stamp, Vectors};
@@ -38,6 +38,7 @@ enum Unit {
     Births(Vec<usize>),
     Alias(Alias),
     Conflict(Box<ConflictRecord>),
+    Decision(Decision),
     Futures(Vec<Future>),
 }
 
@@ -217,15 +218,13 @@ impl Txn<'_> {
                 })
             }
             DotOf::Conflict(b, register, loser) => self.conflict_unit(t, d, b, register, loser)?,
+            DotOf::Decision(b, loser) => self.decided((t, b, loser))?.map(|said| {
+                let (dot, birth, loser) = (self.dot(d), self.dot(b), self.dot(loser));
+                let (stamp, kept) = (said.stamp, said.kept);
+                (stamp, Unit::Decision(Decision { table: 0, dot, stamp, birth, loser, kept }))
+            }),
             DotOf::Future => {
-                let list: Vec<(i64, Vec<u8>)> = self
-                    .c
-                    .prepare_cached("SELECT b, body FROM _lockstep_future WHERE t = ?1 AND d = ?2 ORDER BY n")?
-                    .query_map(params![t, d.0], |r| Ok((r.get(0)?, r.get(1)?)))?
-                    .collect::<Result<_, _>>()?;
-                let list: Option<Vec<Future>> =
-                    list.iter().map(|(b, body)| Future::decode(t, LocalDot(*b), body)).collect();
-                let list = list.ok_or_else(|| damaged("a held write"))?;
+                let list = self.futures_of(t, d)?;
                 list.first().map(|f| f.write.stamp).map(|stamp| (stamp, Unit::Futures(list)))
             }
         })
@@ -343,6 +342,11 @@ impl Txn<'_> {
                 a.table = at;
                 build.bytes += 60;
                 build.items.push(Item::Alias(a));
+            }
+            Unit::Decision(mut d) => {
+                d.table = at;
+                build.bytes += 60;
+                build.items.push(Item::Decision(d));
             }
             Unit::Conflict(mut r) => {
                 r.table = at;

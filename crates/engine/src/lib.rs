@@ -12,6 +12,7 @@ mod class;
 pub mod config;
 pub mod conflict;
 pub mod database;
+pub mod decide;
 mod digest;
 mod error;
 mod extract;
@@ -34,6 +35,7 @@ mod store;
 pub mod suggest;
 mod transaction;
 pub mod value;
+mod waiting;
 pub mod withhold;
 
 pub use database::Database;

@@ -1,13 +1,14 @@
 //! Lists for people and scripts: what is pending, held, in conflict; and the ids by which it is named.
 use crate::change::{ConflictKind, Existence, Item};
+use crate::conflict::records;
 use crate::database::Database;
 use crate::error::Error;
 use crate::extract::Limit;
-use crate::id::{Dot, Millis, Seq, Stamp, Vector, Vectors};
+use crate::id::{Dot, Millis, Seq, Vector, Vectors};
 use crate::key::LocalKey;
 use crate::record::{LocalDot, Register};
-use crate::report::{Balance, Conflict, ConflictState, Held, Operation, PendingRow};
-use crate::store::{self, ARCHIVED, DELETED, HELD, SUPERSEDED, State, TOTAL, VISIBLE};
+use crate::report::{Balance, Conflict, ConflictState, Held, Operation, PendingRow, Said};
+use crate::store::{ARCHIVED, DELETED, HELD, SUPERSEDED, State, TOTAL, VISIBLE};
 use crate::transaction::Txn;
 use crate::value::Value;
 use std::collections::BTreeMap;
@@ -42,94 +43,106 @@ impl Database {
     /// What waits, with its reason.
     pub fn held(&mut self) -> Result<Vec<Held>, Error> {
         self.read(Millis(0), |txn| {
-            let rows: Vec<(u32, i64, i64, i64, i64, i64)> = txn
-                .c
-                .prepare("SELECT t, b, col, d, reason, at FROM _lockstep_held ORDER BY at, t, b, col")?
-                .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))?
-                .collect::<Result<_, _>>()?;
-            let mut by_class: BTreeMap<(u32, LocalDot, i64), Held> = BTreeMap::new();
-            for (t, b, col, _, reason, at) in rows {
-                let leader = txn.class(t, LocalDot(b))?.leader;
-                let reason_kind = kind_of(reason)?;
-                let key = txn.shown_key(t, LocalDot(b))?;
-                let dot = txn.dot(leader);
-                let entry = by_class.entry((t, leader, reason)).or_insert_with(|| Held {
-                    id: short_id(&[
-                        txn.s.t(t).name.as_bytes(),
-                        &dot.replica.0,
-                        &dot.seq.0.to_be_bytes(),
-                        &[reason as u8],
-                    ]),
-                    reason: reason_kind,
-                    table: txn.s.t(t).name.clone(),
-                    key: key.clone(),
-                    columns: Vec::new(),
-                    at: Millis(at),
-                });
-                if let (0.., Register::Column(c)) = (col, Register::from_number(col)) {
-                    let name = txn.s.t(t).cols[usize::from(c.0)].clone();
-                    if !entry.columns.contains(&name) {
-                        entry.columns.push(name);
+            let waiting = txn.waiting()?;
+            let whole: BTreeMap<(u32, LocalDot), String> =
+                waiting.iter().filter(|w| w.registers.is_empty()).map(|w| ((w.t, w.leader), w.id.clone())).collect();
+            let mut out = Vec::new();
+            for w in waiting {
+                let waits_for = match w.waits_for {
+                    Some((t, b)) if txn.s.t(t).database.is_none() => {
+                        let leader = txn.class(t, b)?.leader;
+                        whole.get(&(t, leader)).cloned()
                     }
-                }
-            }
-            let mut out: Vec<Held> = by_class.into_values().collect();
-            let futures: Vec<(u32, i64, i64, i64)> = txn
-                .c
-                .prepare("SELECT DISTINCT t, d, b, stamp FROM _lockstep_future")?
-                .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?
-                .collect::<Result<_, _>>()?;
-            for (t, d, b, stamp) in futures {
-                let dot = txn.dot(LocalDot(d));
+                    _ => None,
+                };
                 out.push(Held {
-                    id: short_id(&[txn.s.t(t).name.as_bytes(), &dot.replica.0, &dot.seq.0.to_be_bytes(), b"clock"]),
-                    reason: ConflictKind::Clock,
-                    table: txn.s.t(t).name.clone(),
-                    key: txn.shown_key(t, LocalDot(b))?,
-                    columns: Vec::new(),
-                    at: Stamp(stamp).millis(),
+                    reason: w.reason,
+                    table: txn.s.t(w.t).name.clone(),
+                    key: txn.shown_key(w.t, w.leader)?,
+                    columns: if w.future { Vec::new() } else { txn.names(w.t, &w.registers) },
+                    by: txn.named_dot(w.loser).map(|d| d.replica),
+                    waits_for,
+                    at: w.at,
+                    id: w.id,
                 });
             }
             Ok(out)
         })
     }
 
-    /// Conflicts on record.
+    /// Conflicts that wait for a person, and those on record; the newest first.
     pub fn conflicts(&mut self) -> Result<Vec<Conflict>, Error> {
         self.read(Millis(0), |txn| {
-            let mut q = txn.c.prepare(
-                "SELECT t, b, col, loser, winner, kind, at, reviewed FROM _lockstep_conflict ORDER BY at DESC, t, b, loser, col",
-            )?;
-            let mut rows = q.query([])?;
             let mut out: Vec<Conflict> = Vec::new();
-            while let Some(r) = rows.next()? {
-                let (t, b, col, loser): (u32, i64, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?);
-                let (winner, kind, at): (i64, i64, i64) = (r.get(4)?, r.get(5)?, r.get(6)?);
-                let reviewed: Option<i64> = r.get(7)?;
-                let (birth, lost) = (txn.dot(LocalDot(b)), txn.dot(LocalDot(loser)));
-                let id = conflict_id(&txn.s.t(t).name, birth, lost);
-                let column = match Register::from_number(col) {
-                    Register::Existence => None,
-                    Register::Column(c) => Some(txn.s.t(t).cols[usize::from(c.0)].clone()),
-                };
-                if let Some(c) = out.iter_mut().rev().take(64).find(|c| c.id == id) {
+            for w in txn.waiting()?.into_iter().filter(|w| by_a_person(w.reason)) {
+                let written = |txn: &Txn<'_>, d: Option<LocalDot>| d.and_then(|d| txn.stamp_in_class(w.t, d));
+                let (winner, loser) = (w.winner.and_then(|d| txn.named_dot(d)), txn.named_dot(w.loser));
+                out.push(Conflict {
+                    kind: w.reason,
+                    table: txn.s.t(w.t).name.clone(),
+                    key: txn.shown_key(w.t, w.leader)?,
+                    columns: txn.names(w.t, &w.registers),
+                    winner: winner.map(|d| d.replica),
+                    winner_at: written(txn, w.winner),
+                    loser: loser.map(|d| d.replica),
+                    loser_at: written(txn, Some(w.loser)),
+                    state: ConflictState::Held,
+                    said: None,
+                    at: w.at,
+                    id: w.id,
+                });
+            }
+            let mut recorded: Vec<Conflict> = Vec::new();
+            for r in records(txn)? {
+                let column = txn.names(r.table, &[r.register]);
+                if let Some(c) = recorded.last_mut().filter(|c| c.id == r.id) {
                     c.columns.extend(column);
                     continue;
                 }
-                out.push(Conflict {
-                    id,
-                    kind: kind_of(kind)?,
-                    table: txn.s.t(t).name.clone(),
-                    key: txn.shown_key(t, LocalDot(b))?,
-                    columns: column.into_iter().collect(),
-                    winner: txn.dot(LocalDot(winner)).replica,
-                    loser: lost.replica,
-                    state: if reviewed.is_some() { ConflictState::Reviewed } else { ConflictState::Auto },
-                    at: Millis(at),
+                let said = txn.decided((r.table, r.birth, r.loser))?;
+                let said = said.map(|d| Said { by: txn.dot(d.dot).replica, at: d.stamp.millis(), kept: d.kept });
+                recorded.push(Conflict {
+                    kind: r.kind,
+                    table: txn.s.t(r.table).name.clone(),
+                    key: txn.shown_key(r.table, r.birth)?,
+                    columns: column,
+                    winner: txn.named_dot(r.winner).map(|d| d.replica),
+                    winner_at: Some(r.winner_stamp.millis()),
+                    loser: txn.named_dot(r.loser).map(|d| d.replica),
+                    loser_at: Some(r.loser_stamp.millis()),
+                    state: if said.is_some() { ConflictState::Reviewed } else { ConflictState::Auto },
+                    said,
+                    at: r.at,
+                    id: r.id,
                 });
             }
+            // What waits again is not on record twice.
+            recorded.retain(|r| out.iter().all(|w| w.id != r.id));
+            out.extend(recorded);
+            out.sort_by_key(|c| std::cmp::Reverse(c.at));
             Ok(out)
         })
+    }
+}
+
+/// Does what is held for that reason wait for a decision, and not for something to come?
+fn by_a_person(reason: ConflictKind) -> bool {
+    match reason {
+        ConflictKind::UpdateUpdate
+        | ConflictKind::UpdateDelete
+        | ConflictKind::DeleteUpdate
+        | ConflictKind::InsertInsert
+        | ConflictKind::Unique
+        | ConflictKind::ParentDeleted
+        | ConflictKind::Constraint
+        | ConflictKind::Review => true,
+        ConflictKind::MissingParent
+        | ConflictKind::TableMissing
+        | ConflictKind::ColumnMissing
+        | ConflictKind::ConfigDiffers
+        | ConflictKind::Clock
+        | ConflictKind::IdCollision
+        | ConflictKind::DeleteGuard => false,
     }
 }
 
@@ -148,10 +161,6 @@ pub fn balance_of(s: &State) -> Balance {
         held: sum(HELD),
         total: sum(TOTAL),
     }
-}
-
-fn kind_of(n: i64) -> Result<ConflictKind, Error> {
-    ConflictKind::ALL.into_iter().find(|k| *k as i64 == n).ok_or_else(|| store::damaged("a conflict of no kind"))
 }
 
 /// One conflict as people see it is (birth, loser's dot); its id is their hash, the same on every node.
@@ -176,6 +185,21 @@ fn short_id(parts: &[&[u8]]) -> String {
 }
 
 impl Txn<'_> {
+    /// Names of columns; the row's existence has none.
+    fn names(&self, t: u32, registers: &[Register]) -> Vec<String> {
+        let column = |r: &Register| match r {
+            Register::Column(c) => Some(self.s.t(t).cols[usize::from(c.0)].clone()),
+            Register::Existence => None,
+        };
+        registers.iter().filter_map(column).collect()
+    }
+
+    /// When a write was made that stands in a birth of this transaction.
+    fn stamp_in_class(&self, t: u32, d: LocalDot) -> Option<Millis> {
+        let entries = self.births.iter().filter(|b| b.t == t).flat_map(|b| &b.rec.entries);
+        entries.filter(|e| e.write.dot == d).map(|e| e.write.stamp.millis()).next()
+    }
+
     /// The local key of the row that shows a birth, as JSON text.
     pub fn shown_key(&mut self, t: u32, b: LocalDot) -> Result<Option<String>, Error> {
         if self.s.t(t).table.is_none() {

@@ -2,7 +2,7 @@
 //!
 //! Not here: row values. What is named is named by table, column, local key and replica.
 use crate::catalog::LeftOut;
-use crate::change::ConflictKind;
+use crate::change::{ConflictKind, Kept};
 use crate::id::{Millis, ReplicaId, Stamp, Vector};
 
 /// What attaching found and did.
@@ -170,6 +170,10 @@ pub struct Held {
     pub key: Option<String>,
     /// The columns that wait; empty: the whole row.
     pub columns: Vec<String>,
+    /// The replica that wrote it.
+    pub by: Option<ReplicaId>,
+    /// The id of a held row that has to come first, if that is known and held itself.
+    pub waits_for: Option<String>,
     /// Since.
     pub at: Millis,
 }
@@ -177,6 +181,8 @@ pub struct Held {
 /// How far a conflict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConflictState {
+    /// It waits for a person.
+    Held,
     /// Settled by rule, not looked at.
     Auto,
     /// A person has looked at it.
@@ -196,14 +202,31 @@ pub struct Conflict {
     pub key: Option<String>,
     /// Columns that lost; empty: the row's existence.
     pub columns: Vec<String>,
-    /// The replica whose write won.
-    pub winner: ReplicaId,
-    /// The replica whose write lost.
-    pub loser: ReplicaId,
-    /// Looked at?
+    /// The replica whose write won; of what is held under `review` the later one, else what is shown, if that is known.
+    pub winner: Option<ReplicaId>,
+    /// When that was written.
+    pub winner_at: Option<Millis>,
+    /// The replica whose write lost, or waits.
+    pub loser: Option<ReplicaId>,
+    /// When that was written.
+    pub loser_at: Option<Millis>,
+    /// How far it is.
     pub state: ConflictState,
+    /// What a person said last.
+    pub said: Option<Said>,
     /// When it was recorded here.
     pub at: Millis,
+}
+
+/// What a person said about a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The replica on which it was said.
+    pub by: ReplicaId,
+    /// When.
+    pub at: Millis,
+    /// What was kept.
+    pub kept: Kept,
 }
 
 /// What was not yet sent.

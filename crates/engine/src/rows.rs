@@ -382,7 +382,7 @@ impl Txn<'_> {
     }
 
     /// All columns that have a register in one of these births, ascending.
-    fn columns_of(&self, sources: &[usize]) -> Vec<Col> {
+    pub fn columns_of(&self, sources: &[usize]) -> Vec<Col> {
         match sources {
             [one] => self.births[*one].rec.columns(),
             many => {
@@ -624,7 +624,7 @@ impl Txn<'_> {
     }
 
     /// Does this reference keep its dead target shown? Not if a tombstone of it lists the write.
-    fn keeps(&mut self, target: &Class, t: u32, col: Col, dot: LocalDot) -> Result<bool, Error> {
+    pub fn keeps(&mut self, target: &Class, t: u32, col: Col, dot: LocalDot) -> Result<bool, Error> {
         for m in self.members(target)? {
             for e in &self.births[m].rec.entries {
                 if let Some(Existence::Deleted(list)) = &e.existence

@@ -41,7 +41,9 @@ CREATE INDEX _lockstep_alias_b ON _lockstep_alias (t, b);
 CREATE TABLE _lockstep_class (t INTEGER, b INTEGER, leader INTEGER NOT NULL, anchor INTEGER, PRIMARY KEY (t, b)) WITHOUT ROWID;
 CREATE TABLE _lockstep_conflict (t INTEGER, b INTEGER, col INTEGER, loser INTEGER, d INTEGER NOT NULL, stamp INTEGER NOT NULL,
   loser_stamp INTEGER NOT NULL, value BLOB, winner INTEGER NOT NULL, winner_stamp INTEGER NOT NULL, winner_value BLOB,
-  kind INTEGER NOT NULL, at INTEGER NOT NULL, reviewed INTEGER, PRIMARY KEY (t, b, col, loser)) WITHOUT ROWID;
+  kind INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (t, b, col, loser)) WITHOUT ROWID;
+CREATE TABLE _lockstep_decision (t INTEGER, b INTEGER, loser INTEGER, d INTEGER NOT NULL, stamp INTEGER NOT NULL,
+  kept INTEGER NOT NULL, PRIMARY KEY (t, b, loser)) WITHOUT ROWID;
 CREATE TABLE _lockstep_archive (t INTEGER, b INTEGER, d INTEGER, col INTEGER, stamp INTEGER NOT NULL, why INTEGER NOT NULL,
   by INTEGER NOT NULL, at INTEGER NOT NULL, value BLOB, PRIMARY KEY (t, b, d, col)) WITHOUT ROWID;
 CREATE TABLE _lockstep_held (t INTEGER, b INTEGER, col INTEGER, d INTEGER, reason INTEGER, wt INTEGER, wb INTEGER, at INTEGER NOT NULL,

@@ -3,12 +3,14 @@
 //! Always true here: nothing is written before [`Txn::store`], so that a plan can be made and thrown away. A birth's
 //! cells are read before they are changed, and its hash and accounts are taken anew when it is stored. Not here: what
 //! is written to the application's tables (`rows`), and what is one row (`class`).
+mod decided;
 mod dots;
 pub(crate) mod future;
 mod prepared;
 mod registers;
 mod storing;
 
+pub use decided::{Decided, DecidedKey};
 pub use dots::{DotOf, decode_dot};
 pub use future::Future;
 
@@ -177,6 +179,7 @@ pub struct Txn<'c> {
     pub touched: BTreeSet<(u32, LocalDot)>,
     pub archive: Vec<Archived>,
     pub lost: BTreeMap<LostKey, Lost>,
+    pub decided: BTreeMap<DecidedKey, Decided>,
     pub new_edges: Vec<(u32, Edge)>,
     pub futures: Vec<Future>,
     pub due: Vec<(u32, LocalDot, i64)>,
@@ -220,6 +223,7 @@ impl<'c> Txn<'c> {
             touched: BTreeSet::new(),
             archive: Vec::new(),
             lost: BTreeMap::new(),
+            decided: BTreeMap::new(),
             new_edges: Vec::new(),
             futures: Vec::new(),
             due: Vec::new(),

@@ -40,7 +40,7 @@ pub fn leave_out_columns(batch: &mut Batch, withheld: impl Fn(&str, &str) -> boo
                 }
                 c.existence.is_some() || !c.columns.is_empty() || c.origin.is_some()
             }
-            Item::Alias(_) => true,
+            Item::Alias(_) | Item::Decision(_) => true,
             Item::Conflict(r) => r.register.is_none_or(|k| !is_out[k]),
         }
     });
@@ -55,7 +55,7 @@ pub fn column_in(batch: &Batch, withheld: impl Fn(&str, &str) -> bool) -> Option
     };
     batch.items.iter().find_map(|item| match item {
         Item::Change(c) => c.columns.iter().find_map(|(k, _)| named(c.table, *k)),
-        Item::Alias(_) => None,
+        Item::Alias(_) | Item::Decision(_) => None,
         Item::Conflict(r) => r.register.and_then(|k| named(r.table, k)),
     })
 }

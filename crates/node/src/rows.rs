@@ -1,12 +1,9 @@
-//! Lists of rows: pending, in conflict, held. Keys and names of columns, and values only where a person asks to see
-//! one conflict.
-use crate::engine::{ConflictState, Operation, PendingRow};
+//! Lists of rows: pending and held. Keys and names of columns, no values.
+use crate::Result;
+use crate::engine::{Operation, PendingRow};
 use crate::node::{Node, timestamp};
 use crate::state::{AttachedDatabase, Peer};
-use crate::{Error, Result};
 use jiff::Timestamp;
-use lockstep_engine::change::ConflictKind;
-use lockstep_engine::conflict::{Columns, Sides};
 use lockstep_engine::id::ReplicaId;
 use lockstep_engine::value::Value;
 use lockstep_wire::session::leave_out;
@@ -32,44 +29,6 @@ pub struct PendingEntry {
     pub peers: Vec<String>,
 }
 
-/// A conflict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ConflictEntry {
-    /// Its id, the same on every node.
-    pub id: String,
-    /// `update_update`, …
-    pub kind: &'static str,
-    /// Database.
-    pub database: String,
-    /// Table.
-    pub table: String,
-    /// The row's key here.
-    pub key: serde_json::Value,
-    /// Who wrote what stands; none while a person has to decide.
-    pub winner: Option<String>,
-    /// Who wrote what does not.
-    pub loser: Option<String>,
-    /// The columns in conflict.
-    pub columns: Vec<String>,
-    /// `held`, `auto`, `reviewed`.
-    pub state: &'static str,
-    /// When it was found.
-    pub at: Timestamp,
-}
-
-/// A conflict with both its sides. Values are as JSON shows them; what it can't is described.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ShownConflict {
-    /// As in the list.
-    pub conflict: ConflictEntry,
-    /// What both sides had in common.
-    pub base: BTreeMap<String, serde_json::Value>,
-    /// What stands.
-    pub winner: BTreeMap<String, serde_json::Value>,
-    /// What lost.
-    pub loser: BTreeMap<String, serde_json::Value>,
-}
-
 /// A change that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldEntry {
@@ -83,8 +42,14 @@ pub struct HeldEntry {
     pub table: String,
     /// The row's key here, if it has one.
     pub key: serde_json::Value,
-    /// The columns that wait.
+    /// The columns that wait; empty: the whole row.
     pub columns: Vec<String>,
+    /// Who wrote it.
+    pub by: Option<String>,
+    /// The id of a held row that has to come first, if that is held itself.
+    pub waits_for: Option<String>,
+    /// Since when.
+    pub at: Timestamp,
 }
 
 /// So many rows are named; beyond that they are only counted.
@@ -106,7 +71,7 @@ impl Pending {
     }
 }
 
-fn key(text: Option<&str>) -> serde_json::Value {
+pub(crate) fn key(text: Option<&str>) -> serde_json::Value {
     text.map_or(serde_json::Value::Null, |text| {
         serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
     })
@@ -169,67 +134,9 @@ impl Node {
         })
     }
 
-    /// Conflicts; without `all`, those that nobody has looked at.
-    pub fn conflicts(&self, all: bool) -> Result<Vec<ConflictEntry>> {
-        let names = self.replica_names()?;
-        let mut found = Vec::new();
-        for database in self.state().databases()? {
-            self.look(&database)?;
-            for c in self.with_database(&database, |db| db.conflicts())? {
-                if !all && c.state == ConflictState::Reviewed {
-                    continue;
-                }
-                found.push(ConflictEntry {
-                    id: c.id,
-                    kind: c.kind.name(),
-                    database: database.name.clone(),
-                    table: c.table,
-                    key: key(c.key.as_deref()),
-                    winner: Some(named(&names, c.winner)),
-                    loser: Some(named(&names, c.loser)),
-                    columns: c.columns,
-                    state: match c.state {
-                        ConflictState::Auto => "auto",
-                        ConflictState::Reviewed => "reviewed",
-                    },
-                    at: timestamp(c.at),
-                });
-            }
-            let held = self.with_database(&database, |db| db.held())?;
-            for h in held.into_iter().filter(|h| decided_by_a_person(h.reason)) {
-                found.push(ConflictEntry {
-                    id: h.id,
-                    kind: h.reason.name(),
-                    database: database.name.clone(),
-                    table: h.table,
-                    key: key(h.key.as_deref()),
-                    winner: None,
-                    loser: None,
-                    columns: h.columns,
-                    state: "held",
-                    at: timestamp(h.at),
-                });
-            }
-        }
-        Ok(found)
-    }
-
-    /// One conflict with both its sides, by its id or the beginning of it.
-    pub fn conflict(&self, id: &str) -> Result<ShownConflict> {
-        let mut found = self.conflicts(true)?.into_iter().filter(|c| c.id.starts_with(id));
-        let (Some(conflict), None) = (found.next(), found.next()) else { return Err(unknown_conflict(id)) };
-        let database = self.state().database(&conflict.database)?;
-        let sides = self.with_database(&database, |db| db.conflict(&conflict.id))?.unwrap_or_default();
-        let side = |columns: Columns| {
-            let json = |v: Option<Value>| v.map_or(serde_json::Value::Null, |v| readable(&v));
-            columns.into_iter().map(|(column, value)| (column, json(value))).collect()
-        };
-        let Sides { base, winner, loser } = sides;
-        Ok(ShownConflict { conflict, base: side(base), winner: side(winner), loser: side(loser) })
-    }
-
     /// What is held, and why.
     pub fn quarantine(&self) -> Result<Vec<HeldEntry>> {
+        let names = self.replica_names()?;
         let mut found = Vec::new();
         for database in self.state().databases()? {
             self.look(&database)?;
@@ -241,6 +148,9 @@ impl Node {
                     table: h.table,
                     key: key(h.key.as_deref()),
                     columns: h.columns,
+                    by: h.by.map(|r| named(&names, r)),
+                    waits_for: h.waits_for,
+                    at: timestamp(h.at),
                 });
             }
         }
@@ -248,7 +158,7 @@ impl Node {
     }
 
     /// Whose replica is whose: this node's own and those that peers have told.
-    fn replica_names(&self) -> Result<BTreeMap<ReplicaId, String>> {
+    pub(crate) fn replica_names(&self) -> Result<BTreeMap<ReplicaId, String>> {
         let me = self.name()?;
         let mut names = BTreeMap::new();
         for (replica, node) in self.state().replicas()? {
@@ -268,7 +178,7 @@ impl Node {
     }
 }
 
-fn named(names: &BTreeMap<ReplicaId, String>, replica: ReplicaId) -> String {
+pub(crate) fn named(names: &BTreeMap<ReplicaId, String>, replica: ReplicaId) -> String {
     names.get(&replica).cloned().unwrap_or_else(|| replica.to_string().chars().take(8).collect())
 }
 
@@ -311,7 +221,7 @@ fn entry(database: &str, row: &PendingRow) -> PendingEntry {
 }
 
 /// A value as JSON shows it. What JSON can't carry is an object that says what it is.
-fn readable(value: &Value) -> serde_json::Value {
+pub(crate) fn readable(value: &Value) -> serde_json::Value {
     use serde_json::json;
     let hex = |bytes: &[u8]| bytes.iter().take(1024).map(|b| format!("{b:02x}")).collect::<String>();
     match value {
@@ -324,30 +234,6 @@ fn readable(value: &Value) -> serde_json::Value {
         },
         Value::Blob(b) => json!({ "blob_hex": hex(b), "bytes": b.len() }),
     }
-}
-
-/// Does what is held for that reason wait for a decision, and not for something to come?
-fn decided_by_a_person(reason: ConflictKind) -> bool {
-    match reason {
-        ConflictKind::UpdateUpdate
-        | ConflictKind::UpdateDelete
-        | ConflictKind::DeleteUpdate
-        | ConflictKind::InsertInsert
-        | ConflictKind::Unique
-        | ConflictKind::ParentDeleted
-        | ConflictKind::Constraint => true,
-        ConflictKind::MissingParent
-        | ConflictKind::TableMissing
-        | ConflictKind::ColumnMissing
-        | ConflictKind::ConfigDiffers
-        | ConflictKind::Clock
-        | ConflictKind::IdCollision => false,
-    }
-}
-
-/// An unknown conflict.
-fn unknown_conflict(id: &str) -> Error {
-    crate::state::Error::Unknown { what: "conflict", name: id.to_owned() }.into()
 }
 
 #[cfg(test)]

@@ -33,6 +33,12 @@ pub fn change_hash(batch: &Batch, index: usize) -> [u8; 32] {
             a.births.into_iter().for_each(|b| form.dot(b));
         }
         Item::Conflict(r) => form.conflict(r),
+        Item::Decision(d) => {
+            form.tag(b'd');
+            form.dot(d.birth);
+            form.dot(d.loser);
+            form.text(d.kept.name());
+        }
     }
     form.sum.finalize().into()
 }

@@ -60,6 +60,16 @@ fn a_batch_with_everything_in_it_is_read_and_written_as_it_stands() {
     assert_eq!(decode_batch(&packed, &limits).unwrap(), batch);
 }
 
+#[test]
+fn a_batch_of_decisions_is_read_and_written_as_it_stands() {
+    let (batch, limits) = (golden::decisions(), Limits::default());
+    let lines = lines_of(&encode_batch(&batch, &limits).unwrap().bytes);
+    bless("decisions.jsonl", lines.trim_end().as_bytes());
+    assert_eq!(lines.trim_end(), String::from_utf8(golden::read("decisions.jsonl")).unwrap());
+    let packed = zstd::encode_all(lines.as_bytes(), 9).unwrap();
+    assert_eq!(decode_batch(&packed, &limits).unwrap(), batch);
+}
+
 /// One that is kept as it was packed, since its lines are long.
 #[test]
 fn a_batch_with_long_values_is_read_and_written_as_it_stands() {

@@ -31,6 +31,7 @@ fn renumbered(batch: &Batch) -> Batch {
                 }
             }
             Item::Alias(a) => a.table = table,
+            Item::Decision(d) => d.table = table,
             Item::Conflict(r) => {
                 r.table = table;
                 r.register = r.register.map(|n| last - n);

@@ -1,10 +1,11 @@
-//! `pending`, `conflicts`, `quarantine`
+//! `pending`, `quarantine`
 use crate::Context;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::text;
 use serde_json::{Value, json};
 
-fn key(key: &Value) -> String {
+/// A key, for people.
+pub fn key(key: &Value) -> String {
     match key {
         Value::Null => "-".to_owned(),
         Value::String(s) => s.clone(),
@@ -34,72 +35,6 @@ pub fn pending(context: &Context, table: Option<&str>) -> Result<Outcome, Failur
         text.push_str(&format!("\n… and {} more; --json lists them", changes.len() - 200));
     }
     Ok(Outcome::new(json!({ "changes": changes }), text))
-}
-
-/// Conflicts.
-pub fn conflicts(context: &Context, all: bool) -> Result<Outcome, Failure> {
-    let conflicts = context.node()?.conflicts(all)?;
-    let rows = conflicts.iter().map(|c| {
-        let side = |s: &Option<String>| s.clone().unwrap_or_else(|| "-".to_owned());
-        vec![
-            c.id.chars().take(12).collect(),
-            c.kind.to_owned(),
-            format!("{}.{}", c.database, c.table),
-            key(&c.key),
-            c.columns.join(", "),
-            side(&c.winner),
-            side(&c.loser),
-            c.state.to_owned(),
-        ]
-    });
-    let text = if conflicts.is_empty() {
-        "No conflicts.".to_owned()
-    } else {
-        text::table(&["id", "kind", "table", "key", "columns", "winner", "loser", "state"], &[], rows)
-    };
-    let waits = conflicts.iter().any(|c| c.state != "reviewed");
-    Ok(Outcome::new(json!({ "conflicts": conflicts }), text).ends_if(waits, Exit::Waits))
-}
-
-/// Both sides of one conflict.
-pub fn conflict(context: &Context, id: &str) -> Result<Outcome, Failure> {
-    let mut shown = context.node()?.conflict(id)?;
-    for side in [&mut shown.base, &mut shown.winner, &mut shown.loser] {
-        for (column, value) in side.iter_mut() {
-            *value = text::masked(column, value.take(), context.reveal);
-        }
-    }
-    let cell = |side: &std::collections::BTreeMap<String, Value>, column: &str| match side.get(column) {
-        Some(value) => key(value),
-        None => String::new(),
-    };
-    let mut columns: Vec<&String> = shown.winner.keys().chain(shown.loser.keys()).collect();
-    columns.sort();
-    columns.dedup();
-    let rows = columns
-        .into_iter()
-        .map(|c| vec![c.clone(), cell(&shown.base, c), cell(&shown.winner, c), cell(&shown.loser, c)]);
-    let entry = &shown.conflict;
-    let side = |s: &Option<String>| s.clone().unwrap_or_else(|| "undecided".to_owned());
-    let text = format!(
-        "{} in {}.{} {}, {}\n\n{}",
-        entry.kind,
-        entry.database,
-        text::plain(&entry.table),
-        text::plain(&key(&entry.key)),
-        entry.state,
-        text::table(
-            &[
-                "column",
-                "before both",
-                &format!("winner: {}", side(&entry.winner)),
-                &format!("loser: {}", side(&entry.loser))
-            ],
-            &[],
-            rows
-        )
-    );
-    Ok(Outcome::new(shown, text))
 }
 
 /// What is held.

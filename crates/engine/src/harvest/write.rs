@@ -101,7 +101,7 @@ impl Txn<'_> {
         Ok(out)
     }
 
-    pub(super) fn living_or_all(&self, members: &[usize]) -> Vec<usize> {
+    pub fn living_or_all(&self, members: &[usize]) -> Vec<usize> {
         let living: Vec<usize> = members.iter().copied().filter(|&m| self.lives(m)).collect();
         if living.is_empty() { members.to_vec() } else { living }
     }

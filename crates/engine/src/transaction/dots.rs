@@ -18,6 +18,8 @@ pub enum DotOf {
     Alias(LocalDot, LocalDot, AliasKind),
     /// A write held for its stamp.
     Future,
+    /// What a person said about a conflict: (birth, loser).
+    Decision(LocalDot, LocalDot),
 }
 
 /// What a stored dot stands for.
@@ -46,6 +48,7 @@ pub fn decode_dot(what: &Value) -> Option<DotOf> {
         1 => DotOf::Conflict(LocalDot(next()?), next()?, LocalDot(next()?)),
         2 => DotOf::Alias(LocalDot(next()?), LocalDot(next()?), crate::class::kind(next()?)?),
         3 => DotOf::Future,
+        4 => DotOf::Decision(LocalDot(next()?), LocalDot(next()?)),
         _ => return None,
     })
 }
@@ -66,5 +69,6 @@ pub fn encode_dot(of: &DotOf) -> Option<Value> {
         DotOf::Conflict(b, r, l) => tagged(1, &[b.0, *r, l.0]),
         DotOf::Alias(a, b, k) => tagged(2, &[a.0, b.0, *k as i64]),
         DotOf::Future => tagged(3, &[]),
+        DotOf::Decision(b, l) => tagged(4, &[b.0, l.0]),
     }
 }

@@ -4,6 +4,8 @@ use crate::id::{Millis, Stamp};
 use crate::record::{
     Cell, Col, Entry, Existence, Field, LocalDot, Record, Unshown, Write, decode_unshown, encode_unshown,
 };
+use crate::store::damaged;
+use crate::transaction::Txn;
 use rusqlite::Connection;
 
 /// A stamp this far ahead of the own clock waits.
@@ -12,6 +14,19 @@ const GUARD: Millis = Millis(10 * 60 * 1000);
 /// The latest stamp that need not wait now.
 pub fn limit(now: Millis) -> Stamp {
     Stamp::at(Millis(now.0 + GUARD.0))
+}
+
+impl Txn<'_> {
+    /// The parts of a write that is held for its stamp, by birth.
+    pub fn futures_of(&self, t: u32, d: LocalDot) -> Result<Vec<Future>, Error> {
+        let list: Vec<(i64, Vec<u8>)> = self
+            .c
+            .prepare_cached("SELECT b, body FROM _lockstep_future WHERE t = ?1 AND d = ?2 ORDER BY n")?
+            .query_map([i64::from(t), d.0], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let list: Option<Vec<Future>> = list.iter().map(|(b, body)| Future::decode(t, LocalDot(*b), body)).collect();
+        list.ok_or_else(|| damaged("a held write"))
+    }
 }
 
 /// Has a write that was held for its stamp become due?

@@ -69,7 +69,7 @@ impl Txn<'_> {
                 kept.fields.push(f);
             }
         }
-        let tombstone = kept.is_tombstone();
+        let existence = kept.existence.is_some();
         let fields = !kept.fields.is_empty();
         if !kept.is_empty() {
             let entries = &mut self.births[i].rec.entries;
@@ -83,7 +83,7 @@ impl Txn<'_> {
             }
         }
         self.births[i].rec.entries.retain(|e| !e.is_empty());
-        if tombstone || fields {
+        if existence || fields {
             self.edit_against_delete(i, write)?;
         }
         Ok(())
@@ -268,36 +268,34 @@ impl Txn<'_> {
         }
     }
 
-    /// A tombstone and a column write that have not seen each other are a conflict; the earlier is the loser.
+    /// A tombstone and a column write that have not seen each other are a conflict; the earlier is the loser. So are a
+    /// tombstone and a person's word that the row lives.
     fn edit_against_delete(&mut self, i: usize, write: &Write) -> Result<(), Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
         let (mut graves, mut edits) = (Vec::new(), Vec::new());
         for e in &self.births[i].rec.entries {
             let concerns = e.write.dot == write.dot;
-            if e.is_tombstone() {
-                graves.push((e.write.clone(), concerns));
+            match &e.existence {
+                Some(Existence::Deleted(_)) => graves.push((e.write.clone(), concerns)),
+                Some(Existence::Lives) if e.write.dot != b => edits.push((e.write.clone(), None, concerns)),
+                Some(Existence::Lives) | None => {}
             }
             for f in &e.fields {
-                edits.push((e.write.clone(), f.clone(), concerns));
+                edits.push((e.write.clone(), Some(f.clone()), concerns));
             }
         }
         for (g, g_new) in &graves {
-            for (e, f, e_new) in &edits {
-                let column = Register::Column(f.col);
-                if !(*g_new || *e_new) || self.saw(g, column, e.dot)? || self.saw(e, Register::Existence, g.dot)? {
+            for (e, field, e_new) in &edits {
+                let register = field.as_ref().map_or(Register::Existence, |f| Register::Column(f.col));
+                let cell = field.as_ref().map(|f| &f.cell);
+                if !(*g_new || *e_new) || self.saw(g, register, e.dot)? || self.saw(e, Register::Existence, g.dot)? {
                     continue;
                 }
                 if self.order(e, g) == Ordering::Less {
-                    self.record_loss(t, b, column, (e, Some(&f.cell)), (g, None), ConflictKind::DeleteUpdate)?;
+                    self.record_loss(t, b, register, (e, cell), (g, None), ConflictKind::DeleteUpdate)?;
                 } else {
-                    self.record_loss(
-                        t,
-                        b,
-                        Register::Existence,
-                        (g, None),
-                        (e, Some(&f.cell)),
-                        ConflictKind::UpdateDelete,
-                    )?;
+                    let kind = ConflictKind::UpdateDelete;
+                    self.record_loss(t, b, Register::Existence, (g, None), (e, cell), kind)?;
                 }
             }
         }

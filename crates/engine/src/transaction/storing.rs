@@ -53,7 +53,9 @@ impl Txn<'_> {
                 Some(Existence::Deleted(_)) if birth.held.contains(&Register::Existence) => a[3] += 1,
                 Some(Existence::Deleted(_)) => a[2] += 1,
                 Some(Existence::Lives) if birth.standing == Standing::Shown => a[0] += 1,
-                Some(Existence::Lives) => a[3] += 1,
+                Some(Existence::Lives) if lives => a[3] += 1,
+                // A person's word that it lives, and a later delete that had not seen it.
+                Some(Existence::Lives) => a[2] += 1,
             }
         }
         a
@@ -69,6 +71,7 @@ impl Txn<'_> {
         }
         self.store_edges()?;
         self.store_lost()?;
+        self.store_decided()?;
         self.store_archive()?;
         self.store_held()?;
         self.store_futures()?;
@@ -204,7 +207,7 @@ impl Txn<'_> {
         };
         Ok(match of {
             DotOf::Births(list) => Some(list),
-            DotOf::Conflict(..) | DotOf::Alias(..) | DotOf::Future => None,
+            DotOf::Conflict(..) | DotOf::Alias(..) | DotOf::Decision(..) | DotOf::Future => None,
         })
     }
 
@@ -293,9 +296,8 @@ impl Txn<'_> {
             self.c
                 .prepare_cached(
                     "INSERT OR REPLACE INTO _lockstep_conflict
-                     (t, b, col, loser, d, stamp, loser_stamp, value, winner, winner_stamp, winner_value, kind, at, reviewed)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-                       (SELECT reviewed FROM _lockstep_conflict WHERE t = ?1 AND b = ?2 AND col = ?3 AND loser = ?4))",
+                     (t, b, col, loser, d, stamp, loser_stamp, value, winner, winner_stamp, winner_value, kind, at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                 )?
                 .execute(params![
                     t,

@@ -9,8 +9,8 @@ use crate::limits::Limits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lockstep_engine::change::{
-    Alias, AliasKind, Batch, Cell, Change, ConflictKind, ConflictRecord, Existence, Item, Origin, ReferenceWrite,
-    TableHead,
+    Alias, AliasKind, Batch, Cell, Change, ConflictKind, ConflictRecord, Decision, Existence, Item, Kept, Origin,
+    ReferenceWrite, TableHead,
 };
 use lockstep_engine::id::{Dot, ReplicaId, Seq, Stamp};
 use lockstep_engine::value::Value;
@@ -282,6 +282,7 @@ impl<'de> Visitor<'de> for LineSeed<'_, '_> {
             "c" => Item::Change(read_change(&mut seq, names)?),
             "a" => Item::Alias(read_alias(&mut seq, names)?),
             "x" => Item::Conflict(read_conflict(&mut seq, names)?),
+            "d" => Item::Decision(read_decision(&mut seq, names)?),
             "text" | "bytes" => {
                 let number = next(&mut seq, names)?;
                 let text: Text = next(&mut seq, names)?;
@@ -389,6 +390,16 @@ fn read_conflict<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<C
         winner_value,
         kind,
     })
+}
+
+fn read_decision<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<Decision, A::Error> {
+    let (table, dot, stamp) = read_begin(seq, names)?;
+    let (birth, loser) = (read_dot(seq, names)?, read_dot(seq, names)?);
+    let kept: Text = next(seq, names)?;
+    let Some(kept) = Kept::from_name(&kept.0) else {
+        return Err(names.refuse("its kind of decision is not known here"));
+    };
+    Ok(Decision { table, dot, stamp, birth, loser, kept })
 }
 
 /// Implements [`DeserializeSeed`] by handing the visitor to one method of the deserializer.

@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lockstep_engine::change::{
-    Alias, AliasKind, Batch, Cell, Change, ConflictRecord, Existence, Item, Origin, ReferenceWrite,
+    Alias, AliasKind, Batch, Cell, Change, ConflictRecord, Decision, Existence, Item, Origin, ReferenceWrite,
 };
 use lockstep_engine::id::{Dot, Stamp};
 use lockstep_engine::value::Value;
@@ -164,6 +164,7 @@ impl<'a> Lines<'a> {
             Item::Change(c) => self.change(c, far),
             Item::Alias(a) => self.alias(a),
             Item::Conflict(r) => self.conflict(r, far),
+            Item::Decision(d) => self.decision(d),
         }
         self.gathered.push(b']');
         self.end_line(start)
@@ -381,6 +382,16 @@ impl<'a> Lines<'a> {
         string(&mut self.gathered, r.kind.name());
     }
 
+    /// `"d",table,dot,stamp,birth,loser,kept`
+    fn decision(&mut self, d: &Decision) {
+        self.begin(b"\"d\",", d.table, d.dot, d.stamp);
+        for dot in [d.birth, d.loser] {
+            self.dot(dot);
+            self.gathered.push(b',');
+        }
+        string(&mut self.gathered, d.kept.name());
+    }
+
     fn cell(&mut self, cell: &Cell, far: Far, long: &mut usize) {
         match cell {
             Cell::Value(v) => self.value(v, far, long),
@@ -480,7 +491,7 @@ impl Far {
 fn values(item: &Item) -> impl Iterator<Item = &Value> {
     let (columns, sides): (&[(usize, Cell)], [&Option<Cell>; 2]) = match item {
         Item::Change(c) => (&c.columns, [&None, &None]),
-        Item::Alias(_) => (&[], [&None, &None]),
+        Item::Alias(_) | Item::Decision(_) => (&[], [&None, &None]),
         Item::Conflict(r) => (&[], [&r.value, &r.winner_value]),
     };
     let cells = columns.iter().map(|(_, cell)| cell).chain(sides.into_iter().flatten());

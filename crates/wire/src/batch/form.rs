@@ -20,6 +20,7 @@ pub(super) fn check_item(item: &Item, tables: &[TableHead], contexts: usize) -> 
             Ok(())
         }
         Item::Conflict(r) => check_conflict(r, table),
+        Item::Decision(d) => [d.birth, d.loser].into_iter().try_for_each(check_dot),
     }
 }
 

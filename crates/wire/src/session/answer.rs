@@ -92,7 +92,7 @@ fn item_bytes(item: &Item) -> usize {
     };
     match item {
         Item::Change(c) => c.columns.iter().map(|(_, cell)| of(cell)).sum(),
-        Item::Alias(_) => 0,
+        Item::Alias(_) | Item::Decision(_) => 0,
         Item::Conflict(r) => r.value.iter().chain(&r.winner_value).map(of).sum(),
     }
 }

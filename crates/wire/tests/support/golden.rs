@@ -214,7 +214,7 @@ pub fn batch() -> Batch {
             births,
         }));
     }
-    for (n, kind) in ConflictKind::ALL.into_iter().enumerate() {
+    for (n, kind) in ConflictKind::ALL.into_iter().take(13).enumerate() {
         let on_value = n % 2 == 0;
         items.push(Item::Conflict(ConflictRecord {
             table: 0,
@@ -248,6 +248,17 @@ pub fn batch() -> Batch {
         last: true,
         items,
     }
+}
+
+/// What a person said about conflicts.
+pub fn decisions() -> Batch {
+    let mut batch = super::empty("team", &["name"]);
+    for (n, kept) in Kept::ALL.into_iter().enumerate() {
+        let (dot_, loser) = (dot(0x22, 5 + n as u64), dot(0x11, 9 + n as u64));
+        let stamp = Stamp(66_600 + n as i64);
+        batch.items.push(Item::Decision(Decision { table: 0, dot: dot_, stamp, birth: dot(0x11, 7), loser, kept }));
+    }
+    batch
 }
 
 /// One value that is too long for a line.

@@ -128,6 +128,11 @@ fn any_conflict(table: usize, columns: usize) -> impl Strategy<Value = ConflictR
         })
 }
 
+fn any_decision(table: usize) -> impl Strategy<Value = Decision> {
+    (any_dot(), any_stamp(), any_dot(), any_dot(), prop::sample::select(Kept::ALL.to_vec()))
+        .prop_map(move |(dot, stamp, birth, loser, kept)| Decision { table, dot, stamp, birth, loser, kept })
+}
+
 fn any_vectors() -> impl Strategy<Value = Vectors> {
     let vector = prop::collection::btree_map((0..4u8).prop_map(replica), (0..=i64::MAX as u64).prop_map(Seq), 0..3);
     prop::collection::btree_map("[a-z]{1,3}", vector, 0..3)
@@ -146,6 +151,7 @@ pub fn any_batch() -> impl Strategy<Value = Batch> {
         2 => any_change(1, 1, 2).prop_map(Item::Change),
         1 => any_alias(1).prop_map(Item::Alias),
         1 => any_conflict(0, 3).prop_map(Item::Conflict),
+        1 => any_decision(1).prop_map(Item::Decision),
     ];
     (vec(item, 0..8), any_vectors(), any_vectors(), any_stamp(), any::<bool>()).prop_map(
         move |(items, start, end, clock, last)| Batch {

@@ -1,0 +1,93 @@
+//! What a superadmin decides on one server holds on all.
+
+use crate::server::{Schema, Server, all_read, sync, two};
+use serde_json::{Value, json};
+
+/// One table where the later write wins, and one where a person decides.
+const NOTES: Schema<'static> = Schema {
+    databases: &[(
+        "notes",
+        "CREATE TABLE note (id INTEGER NOT NULL, tag TEXT, title TEXT, body TEXT, PRIMARY KEY (id));
+         CREATE TABLE careful (id INTEGER NOT NULL, tag TEXT, title TEXT, password_hash TEXT, PRIMARY KEY (id));",
+    )],
+    config: "[databases.notes.tables.careful]\npolicy = \"review\"\n",
+};
+
+/// A later wall time than that of any write before.
+fn later() {
+    std::thread::sleep(std::time::Duration::from_millis(30));
+}
+
+/// The conflicts of a server.
+fn conflicts(server: &Server, args: &[&str]) -> Vec<Value> {
+    let list = server.well(&[&["conflicts"], args].concat());
+    list["conflicts"].as_array().expect("conflicts").clone()
+}
+
+#[test]
+fn a_decision_travels_and_settles_the_matter_everywhere() {
+    let (a, b) = two(NOTES);
+    a.sql("notes", "INSERT INTO careful (tag, title, password_hash) VALUES ('r', 't0', 'h0')");
+    sync(&b, &a);
+    a.sql("notes", "UPDATE careful SET title = 'host', password_hash = 'secret of host'");
+    later();
+    b.sql("notes", "UPDATE careful SET title = 'joiner', password_hash = 'secret of joiner'");
+    assert_eq!(sync(&b, &a).status, 3, "something waits for a person");
+    let here = conflicts(&a, &[]);
+    assert_eq!((here.len(), &here[0]["state"], &here[0]["kind"]), (1, &json!("held"), &json!("update_update")));
+    let id = here[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(conflicts(&b, &[])[0]["id"], json!(id), "one id on both servers");
+    assert_eq!((&here[0]["winner"], &here[0]["loser"]), (&json!("beta"), &json!("alpha")));
+    let shown = a.well(&["conflicts", "show", &id]);
+    assert_eq!((&shown["winner"]["title"], &shown["loser"]["title"]), (&json!("joiner"), &json!("host")));
+    assert!(!shown.to_string().contains("secret of"), "what looks secret is masked: {shown}");
+    // Column by column, on the joiner; the values never leave the databases.
+    let done = b.well(&["conflicts", "resolve", &id, "--keep", "title=loser", "password_hash=winner"]);
+    assert_eq!(done, json!({ "id": id, "written": 2 }));
+    assert_eq!(sync(&b, &a).status, 0, "nothing waits any more");
+    all_read(&[&a, &b], "notes", "SELECT title, password_hash FROM careful", &["host | secret of joiner"]);
+    for server in [&a, &b] {
+        assert_eq!(conflicts(server, &[]), Vec::<Value>::new(), "{}", server.name);
+        let all = conflicts(server, &["--all"]);
+        assert_eq!((&all[0]["id"], &all[0]["state"]), (&json!(id), &json!("reviewed")));
+        assert_eq!((&all[0]["decided"]["by"], &all[0]["decided"]["kept"]), (&json!("beta"), &json!("mixed")));
+    }
+}
+
+#[test]
+fn what_a_rule_chose_is_looked_at_or_turned_round_unless_the_row_has_changed() {
+    let (a, b) = two(NOTES);
+    a.sql("notes", "INSERT INTO note (tag, title, body) VALUES ('r', 't0', 'b0'), ('s', 't0', 'b0')");
+    sync(&b, &a);
+    a.sql("notes", "UPDATE note SET title = 'host ' || tag");
+    later();
+    b.sql("notes", "UPDATE note SET title = 'joiner ' || tag");
+    sync(&b, &a);
+    all_read(&[&a, &b], "notes", "SELECT title FROM note", &["joiner r", "joiner s"]);
+    let list = conflicts(&a, &[]);
+    assert_eq!(list.len(), 2);
+    let at =
+        |key: i64| list.iter().find(|c| c["key"] == json!(key)).expect("of that row")["id"].as_str().expect("an id");
+    let (r, s) = (at(1), at(2));
+    // The row is written on: only who knows that may overwrite it.
+    a.sql("notes", "UPDATE note SET title = 'newer' WHERE tag = 's'");
+    let refused = a.lockstep(&["conflicts", "resolve", s, "--keep", "loser"]);
+    assert_eq!((refused.status, &refused.json["error"]["code"]), (1, &json!("changed")), "{refused:?}");
+    all_read(&[&a], "notes", "SELECT title FROM note WHERE tag = 's'", &["newer"]);
+    a.well(&["conflicts", "resolve", s, "--keep", "loser", "--anyway"]);
+    a.well(&["conflicts", "resolve", r, "--keep", "loser"]);
+    sync(&b, &a);
+    all_read(&[&a, &b], "notes", "SELECT title FROM note", &["host r", "host s"]);
+    // Undone, on the other server.
+    b.well(&["conflicts", "resolve", r, "--keep", "winner"]);
+    sync(&b, &a);
+    all_read(&[&a, &b], "notes", "SELECT title FROM note", &["joiner r", "host s"]);
+    // Looking at what a rule chose is enough for it to be settled, everywhere.
+    a.sql("notes", "UPDATE note SET body = 'host'");
+    later();
+    b.sql("notes", "UPDATE note SET body = 'joiner'");
+    sync(&b, &a);
+    assert_eq!(b.well(&["conflicts", "reviewed", "--all"]), json!({ "reviewed": 2 }));
+    assert_eq!(sync(&b, &a).status, 0);
+    assert_eq!(conflicts(&a, &[]), Vec::<Value>::new());
+}
