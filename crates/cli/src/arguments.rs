@@ -1,6 +1,7 @@
 //! What can be said on the command line. The texts here are the command's help.
 use clap::{Parser, Subcommand};
 use lockstep_node::conflicts::Kept;
+use lockstep_node::pause::Pause;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -254,6 +255,22 @@ Examples:
         since: Duration,
     },
 
+    /// Let background sync rest; writes are still captured, and `sync` still works
+    #[command(after_help = "\
+Examples:
+  lockstep pause 30m
+  lockstep pause tomorrow
+  lockstep pause                             (until `lockstep resume`)")]
+    Pause {
+        /// A time, or `tomorrow` [default: until `lockstep resume`]
+        #[arg(value_name = "TIME", value_parser = pause)]
+        long: Option<Pause>,
+    },
+
+    /// Let background sync go on
+    #[command(after_help = "Example: lockstep resume")]
+    Resume,
+
     /// Write a consistent copy of a live database
     #[command(after_help = "Example: lockstep backup users users-copy.db --clean")]
     Backup {
@@ -348,6 +365,14 @@ fn kept(text: &str) -> Result<(Option<String>, Kept), String> {
         "winner" => Ok((column, Kept::Winner)),
         "loser" => Ok((column, Kept::Loser)),
         _ => Err("say winner or loser, or COLUMN=winner, COLUMN=loser".to_owned()),
+    }
+}
+
+/// A time, or `tomorrow`
+fn pause(text: &str) -> Result<Pause, String> {
+    match text {
+        "tomorrow" => Ok(Pause::Tomorrow),
+        text => duration(text).map(Pause::For).map_err(|e| format!("{e}, or tomorrow")),
     }
 }
 

@@ -4,6 +4,7 @@ mod conflicts;
 mod copy;
 mod look;
 mod pairing;
+mod pause;
 mod rows;
 mod set_up;
 mod sync;
@@ -11,6 +12,7 @@ mod sync;
 use crate::Context;
 use crate::arguments::{Command, ConflictsAction, PeersAction};
 use crate::outcome::{Failure, Outcome};
+use lockstep_node::pause::Pause;
 
 /// Runs one.
 pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure> {
@@ -48,6 +50,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Verify { peer } => sync::verify(context, peer.as_deref()).await,
         Command::Digest { name, table } => copy::digest(context, &name, table.as_deref()),
         Command::Runs { since } => look::runs(context, since),
+        Command::Pause { long } => pause::pause(context, long.unwrap_or(Pause::UntilResumed)),
+        Command::Resume => pause::resume(context),
         Command::Backup { name, file, clean } => copy::backup(context, &name, &file, clean),
         Command::Settings { key, value } => look::settings(context, key.as_deref(), value.as_deref()),
     }

@@ -2,6 +2,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lockstep_wire::session::Progress;
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -40,10 +41,11 @@ impl Bar {
         self.bar.set_message(what.to_owned());
     }
 
-    /// A session has come so far.
-    pub fn session(&self, progress: &Progress) {
+    /// A session has come so far, and goes on.
+    pub fn session(&self, progress: &Progress) -> ControlFlow<()> {
         let what = progress.database.as_deref().unwrap_or("comparing");
         self.at(what, progress.received + progress.sent, progress.to_receive + progress.to_send);
+        ControlFlow::Continue(())
     }
 
     /// It is done.

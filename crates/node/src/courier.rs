@@ -7,8 +7,10 @@ use crate::call::Link;
 use crate::heads::Heads;
 use crate::message::{Message, News, Wait};
 use crate::node::Node;
+use crate::pause::unpaused;
 use crate::routes::{self, blocking};
 use crate::server::{Stop, stopped};
+use crate::session::unwatched;
 use crate::state::{Peer, RunResult, Trigger};
 use crate::{NodeId, Result};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -46,6 +48,11 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
     let mut pauses = backoff();
     let mut trigger = Trigger::Start;
     loop {
+        if let Err(e) = unpaused(node).await {
+            tracing::error!(error = %e, "whether background sync rests could not be read");
+            tokio::time::sleep(LONGEST).await;
+            continue;
+        }
         let peer = match peer(node, id).await {
             Ok(Some(peer)) => peer,
             Ok(None) => return,
@@ -56,7 +63,7 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
             }
         };
         let before = node.heads().borrow().clone();
-        let pause = match node.sync(&peer, trigger, &|_| {}).await {
+        let pause = match node.sync(&peer, trigger, &unwatched).await {
             Ok(entry) if entry.result != RunResult::Failed => {
                 // News of which nothing can be taken would come again at once.
                 let idle = trigger == Trigger::News && entry.received == 0;

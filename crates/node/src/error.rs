@@ -82,6 +82,9 @@ pub enum Error {
     /// There is an agent already.
     #[error("an agent or a console of this node runs already")]
     AgentRuns,
+    /// A person stopped the session.
+    #[error("it was stopped; what had been exchanged until then stands")]
+    Stopped,
     /// This process is about to end.
     #[error("this node is about to end")]
     Ending,
@@ -113,6 +116,7 @@ impl Error {
             Error::NoAddress { .. } => "no_address",
             Error::Said { code, .. } => code,
             Error::AgentRuns => "agent_runs",
+            Error::Stopped => "stopped",
             Error::Ending => "ending",
         }
     }
@@ -137,6 +141,7 @@ impl Error {
                 "it syncs with this node by itself; run `lockstep sync` there, or give its agent --advertise"
                     .to_owned(),
             ),
+            Error::Stopped => Some("the next sync goes on from there".to_owned()),
             Error::Message(_) => Some("use the same version of Lockstep on both nodes".to_owned()),
             Error::Tls { .. } | Error::Random { .. } | Error::Ending => None,
         }
@@ -162,6 +167,7 @@ impl Error {
             | Error::Random { .. }
             | Error::NoAddress { .. }
             | Error::AgentRuns
+            | Error::Stopped
             | Error::Said { .. }
             | Error::Listen { .. } => 500,
         };

@@ -18,6 +18,7 @@ pub mod invite;
 pub mod message;
 mod node;
 pub mod pair;
+pub mod pause;
 pub mod platform;
 pub mod preview;
 pub mod proof;
@@ -31,7 +32,7 @@ pub mod state;
 pub mod status;
 pub mod tls;
 mod visit;
-mod watch;
+pub mod watch;
 
 pub use error::Error;
 pub use home::Home;

@@ -169,7 +169,7 @@ impl Node {
             node: self.id().to_string(),
             name: self.name()?,
             agent,
-            paused_until: None,
+            paused_until: self.paused_until()?,
             databases,
             peers,
             conflicts_unreviewed,

@@ -16,14 +16,16 @@ use lockstep_engine::id::Millis;
 use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, Refusal};
 use lockstep_wire::parts::{Cut, PartRequest, is_part, read_part};
 use lockstep_wire::session::{
-    Bytes, Effect, Event, Identity, Options, Outcome, Progress, Reply, Report, Request, Session, TableOutcome, Way,
-    Ways, perform,
+    Bytes, Effect, Event, Identity, Options, Outcome, Reply, Report, Request, Session, TableOutcome, Way, Ways, perform,
 };
 use lockstep_wire::{Hex, Limits, decode_batch, encode_batch, parts};
 use serde::Serialize;
-use std::sync::Arc;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
+
+pub use lockstep_wire::session::Progress;
 
 /// How long another session of this home is waited for.
 const TURN: Duration = Duration::from_secs(120);
@@ -78,8 +80,13 @@ pub struct TableEntry {
     pub state: &'static str,
 }
 
-/// Told about a session while it runs.
-pub type Watcher<'a> = &'a (dyn Fn(&Progress) + Send + Sync);
+/// Told about a session while it runs. Says whether it shall go on: when not, it ends after the batch it is in.
+pub type Watcher<'a> = &'a (dyn Fn(&Progress) -> ControlFlow<()> + Send + Sync);
+
+/// For a session that nobody watches.
+pub fn unwatched(_: &Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 impl Node {
     /// Runs one session with a peer. An error means that it could not even be recorded; all else is in the entry.
@@ -87,12 +94,20 @@ impl Node {
         let _turn = self.home().lock(Work::Sync, TURN).await?;
         let started = self.now();
         let mut link = None;
-        let ended = match self.lead(peer, &mut link, watcher).await {
-            Ok(report) => Ok(report),
-            Err(e) => Err(e.problem()),
+        let reached = Mutex::new(Progress::default());
+        let watched = |progress: &Progress| {
+            reached.lock().unwrap_or_else(|e| e.into_inner()).clone_from(progress);
+            watcher(progress)
         };
+        let ended = self.lead(peer, &mut link, &watched).await;
+        let stopped = matches!(ended, Err(Error::Stopped));
         let bytes = link.as_ref().map_or((0, 0), Link::bytes);
-        let entry = entry(peer, ended, bytes, (started, self.now()));
+        let mut entry = entry(peer, ended.map_err(|e| e.problem()), bytes, (started, self.now()));
+        if stopped {
+            // What was exchanged until then stands, and nothing failed.
+            let reached = reached.into_inner().unwrap_or_else(|e| e.into_inner());
+            (entry.result, entry.sent, entry.received) = (RunResult::Partial, reached.sent, reached.received);
+        }
         let (node, id, record) = (self.clone(), peer.node, entry.clone());
         blocking(move || node.record(id, trigger, started, &record)).await?;
         tracing::info!(
@@ -267,7 +282,11 @@ impl Leader<'_> {
             };
             self.notice(&event).await?;
             effects = session.handle(event, self.node.now());
-            watcher(&session.progress());
+            if watcher(&session.progress()).is_break() {
+                // What has begun here is finished; nothing new begins.
+                while local.join_next().await.is_some() {}
+                return Err(Error::Stopped);
+            }
         }
     }
 

@@ -103,13 +103,15 @@ fn concerns(name: &OsString, file: &Path) -> bool {
 }
 
 /// Folders that are watched; what is touched in them is told by its whole name.
-pub(crate) struct Folders {
+#[derive(Debug)]
+pub struct Folders {
     watcher: Option<RecommendedWatcher>,
     followed: HashSet<PathBuf>,
 }
 
 impl Folders {
-    pub(crate) fn new(touched: mpsc::UnboundedSender<OsString>) -> Folders {
+    /// Of none; a name is sent for each file that is touched.
+    pub fn new(touched: mpsc::UnboundedSender<OsString>) -> Folders {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
             // Reading changes nothing.
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
@@ -128,7 +130,7 @@ impl Folders {
     }
 
     /// Watches these too.
-    pub(crate) fn follow<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) {
+    pub fn follow<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else { return };
         for folder in folders {
             if self.followed.contains(folder) {

@@ -1,6 +1,8 @@
 //! Agents that sync by themselves: what the application writes on one side is on the other soon after.
 use lockstep_node::agent::{Agent, AgentOptions};
 use lockstep_node::attachment::Attach;
+use lockstep_node::pause::Pause;
+use lockstep_node::session::unwatched;
 use lockstep_node::state::{RunResult, Trigger};
 use lockstep_node::{Home, Node};
 use rusqlite::Connection;
@@ -77,7 +79,7 @@ async fn pair(joiner: &Site, host: &Site) {
     let node = joiner.node();
     let joining = node.join(&invite, Some(host.name), &[], &[]).await.unwrap();
     let peer = node.confirm(&joining).unwrap();
-    let entry = node.sync(&peer, Trigger::Pair, &|_| {}).await.unwrap();
+    let entry = node.sync(&peer, Trigger::Pair, &unwatched).await.unwrap();
     assert_eq!(entry.result, RunResult::Verified, "{entry:?}");
 }
 
@@ -117,6 +119,32 @@ async fn a_node_that_can_t_be_called_is_told_of_news() {
     }
     let runs = laptop.node().state().runs(lockstep_engine::id::Millis(0), 100).unwrap();
     assert!(runs.iter().any(|r| r.trigger == Trigger::News), "{runs:?}");
+    hq.stop().await;
+    laptop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_is_paused_only_a_person_syncs() {
+    let (mut hq, mut laptop) = (Site::new("hq").await, Site::new("laptop").await);
+    hq.start(None).await;
+    laptop.start(Some("none")).await;
+    pair(&laptop, &hq).await;
+
+    laptop.node().pause(Pause::UntilResumed).unwrap();
+    hq.app("INSERT INTO note(tag) VALUES('by hand')");
+    laptop.app("INSERT INTO note(tag) VALUES('captured')");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!laptop.has("by hand") && !hq.has("captured"), "nothing travels by itself");
+    let node = laptop.node();
+    assert!(node.status().unwrap().paused_until.is_some());
+    let peer = node.state().peer("hq").unwrap();
+    let entry = node.sync(&peer, Trigger::Person, &unwatched).await.unwrap();
+    assert_eq!((entry.result, entry.sent, entry.received), (RunResult::Verified, 1, 1), "{entry:?}");
+
+    hq.app("INSERT INTO note(tag) VALUES('by itself')");
+    node.resume().unwrap();
+    assert_eq!(node.paused_until().unwrap(), None);
+    eventually("it goes on", || laptop.has("by itself")).await;
     hq.stop().await;
     laptop.stop().await;
 }

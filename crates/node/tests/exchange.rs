@@ -3,11 +3,13 @@
 use lockstep_node::attachment::Attach;
 use lockstep_node::call::{self, Link};
 use lockstep_node::server::{self, Bounds};
-use lockstep_node::session::SyncEntry;
+use lockstep_node::session::{SyncEntry, unwatched};
 use lockstep_node::state::{AgentPlace, Peer, RunResult, Trigger};
 use lockstep_node::status::Direction;
 use lockstep_node::{Home, Node};
+use lockstep_wire::session::Progress;
 use rusqlite::Connection;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -67,7 +69,7 @@ impl Site {
     }
 
     async fn sync(&self) -> SyncEntry {
-        self.node.sync(&self.peer(), Trigger::Person, &|_| {}).await.unwrap()
+        self.node.sync(&self.peer(), Trigger::Person, &unwatched).await.unwrap()
     }
 
     fn link(&self) -> Link {
@@ -125,6 +127,28 @@ async fn more_rows_than_a_batch_holds_arrive_all() {
     assert_eq!((host.tags("note").len(), joiner.tags("note").len()), (9001, 9001));
     let idle = joiner.sync().await;
     assert_eq!((idle.result, idle.sent, idle.received), (RunResult::Verified, 0, 0), "{idle:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_stopped_keeps_its_batch_and_the_next_goes_on_from_there() {
+    let (host, joiner) = two().await;
+    host.app(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
+         INSERT INTO note(tag) SELECT 'h' || i FROM n",
+    );
+    let after_the_first = |progress: &Progress| match progress.received {
+        0 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    };
+    let stopped = joiner.node.sync(&joiner.peer(), Trigger::Person, &after_the_first).await.unwrap();
+    assert_eq!(stopped.error.as_ref().map(|e| e.code.as_str()), Some("stopped"), "{stopped:?}");
+    assert_eq!(stopped.result, RunResult::Partial, "nothing failed");
+    let there = joiner.tags("note").len();
+    assert!(0 < there && there < 9000, "{there} rows: a whole batch, and not all");
+    assert_eq!(joiner.peer().failures, 0);
+
+    let entry = joiner.sync().await;
+    assert_eq!((entry.result, entry.received), (RunResult::Verified, 9000 - there as u64), "{entry:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

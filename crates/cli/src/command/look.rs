@@ -14,6 +14,10 @@ pub fn status(context: &Context) -> Result<Outcome, Failure> {
         Some(agent) => format!("agent listening on {}", agent.listening),
         None => "no agent runs".to_owned(),
     };
+    let agent = match status.paused_until {
+        Some(until) => format!("{agent}; background sync rests until {}", text::time(until)),
+        None => agent,
+    };
     let mut text = format!("{} ({})\n{agent}\n", text::plain(&status.name), &status.node[..16]);
     if status.databases.is_empty() {
         text.push_str("\nNo database is attached. Next: lockstep attach NAME=FILE\n");

@@ -89,7 +89,6 @@ impl State {
         Ok(db.query_row("SELECT value FROM setting WHERE key = ?1", [key], |r| r.get(0)).optional()?)
     }
 
-    #[allow(dead_code)]
     pub(crate) fn forget_note(&self, key: &str) -> Result<()> {
         self.db().execute("DELETE FROM setting WHERE key = ?1", [key])?;
         Ok(())

@@ -3,7 +3,7 @@
 use lockstep_node::attachment::Attach;
 use lockstep_node::call::Link;
 use lockstep_node::server::{self, Bounds};
-use lockstep_node::session::SyncEntry;
+use lockstep_node::session::{SyncEntry, unwatched};
 use lockstep_node::state::{AgentPlace, Peer, RunResult, Trigger};
 use lockstep_node::{Home, Node};
 use rusqlite::Connection;
@@ -70,7 +70,7 @@ impl Site {
     }
 
     pub async fn sync(&self, peer: &str) -> SyncEntry {
-        self.node.sync(&self.peer(peer), Trigger::Person, &|_| {}).await.unwrap()
+        self.node.sync(&self.peer(peer), Trigger::Person, &unwatched).await.unwrap()
     }
 
     /// One that has to end verified.
