@@ -271,6 +271,23 @@ Examples:
     #[command(after_help = "Example: lockstep resume")]
     Resume,
 
+    /// Remove what was kept long enough: traces of deleted rows, old conflicts, replaced values, past sessions
+    #[command(after_help = "\
+How long each kind is kept: `lockstep settings`. Nothing goes that a paired node may still need, and no conflict that
+nobody has looked at. The agent does this once a day.
+
+Examples:
+  lockstep cleanup --dry-run
+  lockstep cleanup --older-than 30d")]
+    Cleanup {
+        /// Of all kinds, what is older than this
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        older_than: Option<Duration>,
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
+
     /// Write a consistent copy of a live database
     #[command(after_help = "Example: lockstep backup users users-copy.db --clean")]
     Backup {
@@ -287,7 +304,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   lockstep settings
-  lockstep settings schedule.look_s 60")]
+  lockstep settings schedule.interval 60s")]
     Settings {
         /// Its name
         key: Option<String>,

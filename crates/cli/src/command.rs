@@ -52,6 +52,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Runs { since } => look::runs(context, since),
         Command::Pause { long } => pause::pause(context, long.unwrap_or(Pause::UntilResumed)),
         Command::Resume => pause::resume(context),
+        Command::Cleanup { older_than, dry_run } => look::cleanup(context, older_than, dry_run),
         Command::Backup { name, file, clean } => copy::backup(context, &name, &file, clean),
         Command::Settings { key, value } => look::settings(context, key.as_deref(), value.as_deref()),
     }

@@ -9,6 +9,7 @@ pub mod capture;
 pub mod catalog;
 pub mod change;
 mod class;
+pub mod cleanup;
 pub mod config;
 pub mod conflict;
 pub mod database;

@@ -159,6 +159,7 @@ pub fn balance_of(s: &State) -> Balance {
         archived: sum(ARCHIVED),
         deleted: sum(DELETED),
         held: sum(HELD),
+        cleaned: s.cleaned.max(0) as u64,
         total: sum(TOTAL),
     }
 }

@@ -20,7 +20,7 @@ const SLICE: i64 = 2000;
 /// Reads everything again.
 pub fn verify(txn: &mut Txn<'_>) -> Result<Verification, Error> {
     let balance = balance_of(&txn.s);
-    let mut recounted = Balance { superseded: balance.superseded, ..Balance::default() };
+    let mut recounted = Balance { superseded: balance.superseded, cleaned: balance.cleaned, ..Balance::default() };
     let mut tables = Vec::new();
     let lost: i64 = txn.c.query_row("SELECT count(*) FROM _lockstep_archive WHERE why <> 0", [], |r| r.get(0))?;
     let mut lost_in_class = 0;

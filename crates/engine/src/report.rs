@@ -146,6 +146,8 @@ pub struct Balance {
     pub deleted: u64,
     /// Waits, with a reason.
     pub held: u64,
+    /// Was in another account until its time of retention was over.
+    pub cleaned: u64,
     /// All that was written or received.
     pub total: u64,
 }
@@ -153,8 +155,20 @@ pub struct Balance {
 impl Balance {
     /// Values that are in no account. Always 0.
     pub fn lost(&self) -> i64 {
-        self.total as i64 - (self.visible + self.superseded + self.archived + self.deleted + self.held) as i64
+        let accounted = self.visible + self.superseded + self.archived + self.deleted + self.held + self.cleaned;
+        self.total as i64 - accounted as i64
     }
+}
+
+/// What retention removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Traces of deleted rows.
+    pub tombstones: u64,
+    /// Conflicts.
+    pub conflicts: u64,
+    /// Values that had been replaced, or had lost a conflict.
+    pub archived: u64,
 }
 
 /// Something that waits.

@@ -140,6 +140,8 @@ pub struct State {
     pub met: bool,
     /// The last delta came to its end, so identities may be matched.
     pub last: bool,
+    /// Values that retention took out of their account.
+    pub cleaned: i64,
     /// By number − 1.
     pub tables: Vec<TableState>,
     contexts: HashMap<u32, Seen>,
@@ -193,6 +195,7 @@ impl State {
             digest_key: bytes16(meta(c, "digest_key")?, "digest key")?,
             met: meta::<i64>(c, "met")?.unwrap_or(0) != 0,
             last: meta::<i64>(c, "last")?.unwrap_or(1) != 0,
+            cleaned: meta(c, "cleaned")?.unwrap_or(0),
             tables: Vec::new(),
             contexts: HashMap::new(),
             by_seen: HashMap::new(),

@@ -8,7 +8,7 @@ use crate::routes::blocking;
 use crate::server::{self, Bounds, Stop, stopped};
 use crate::state::AgentPlace;
 use crate::watch::{self, Folders};
-use crate::{Error, NodeId, Result, courier};
+use crate::{Error, NodeId, Result, cleanup, courier};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -82,13 +82,14 @@ impl Agent {
     /// Serves and syncs until it is asked to stop, and lets what is under way finish.
     pub async fn run(self, stop: Stop) -> Result<()> {
         tracing::info!(listening = %self.place.listening, advertised = %self.place.advertised, "the agent runs");
-        let background = self.node.state().number("schedule.background")? != 0;
+        let background = self.node.state().is_on("schedule.background")?;
         let serving = server::serve(self.node.clone(), self.listener, Bounds::default(), stop.clone());
         if background {
             tokio::try_join!(
                 serving,
                 watch::watch(self.node.clone(), stop.clone()),
-                couriers(self.node.clone(), stop)
+                couriers(self.node.clone(), stop.clone()),
+                cleanup::daily(self.node.clone(), stop)
             )?;
         } else {
             serving.await?;

@@ -23,7 +23,7 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(300);
 /// Longer than a peer holds a request.
 const HELD: Duration = Duration::from_secs(75);
-/// From here on in a row, a failure is worth a warning.
+/// From here on in a row, vain attempts are one fault.
 pub(crate) const ALARM: u32 = 3;
 
 fn backoff() -> ExponentialBackoff {
@@ -71,8 +71,8 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
             }
             Ok(entry) => {
                 let code = entry.error.as_ref().map_or("", |e| e.code.as_str());
-                if peer.failures + 1 == ALARM {
-                    tracing::warn!(peer = %peer.name, code, "the third failure in a row");
+                if node.state().alarm_after().is_ok_and(|n| n == Some(peer.failures + 1)) {
+                    tracing::warn!(peer = %peer.name, code, failures = peer.failures + 1, "it keeps failing");
                 }
                 pauses.next()
             }

@@ -139,7 +139,12 @@ impl Node {
                     databases.push(status);
                     conflicts_unreviewed += unreviewed;
                     lost.0 += balance.total.abs_diff(
-                        balance.visible + balance.superseded + balance.archived + balance.deleted + balance.held,
+                        balance.visible
+                            + balance.superseded
+                            + balance.archived
+                            + balance.deleted
+                            + balance.held
+                            + balance.cleaned,
                     );
                 }
                 Err(e) => {
@@ -151,6 +156,8 @@ impl Node {
                         pending: 0,
                         held: 0,
                         capture: e.to_string(),
+                        bytes: 0,
+                        own_bytes: 0,
                     });
                 }
             }
@@ -216,6 +223,8 @@ impl Node {
             pending: 0, // counted by status(), over all peers
             held: summary.held,
             capture: if summary.capture.is_empty() { "ok".to_owned() } else { summary.capture.join("; ") },
+            bytes: std::fs::metadata(&attached.file).map_or(0, |m| m.len()),
+            own_bytes: self.own_bytes(attached)?,
         };
         Ok((status, summary.conflicts_unreviewed, balance))
     }

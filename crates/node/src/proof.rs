@@ -88,6 +88,7 @@ pub struct BalanceReport {
     pub archived: u64,
     pub deleted: u64,
     pub held: u64,
+    pub cleaned: u64,
     pub total: u64,
 }
 
@@ -98,12 +99,14 @@ impl BalanceReport {
         self.archived += b.archived;
         self.deleted += b.deleted;
         self.held += b.held;
+        self.cleaned += b.cleaned;
         self.total += b.total;
     }
 
     /// Values that are in no account.
     pub fn lost(&self) -> u64 {
-        self.total.abs_diff(self.visible + self.superseded + self.archived + self.deleted + self.held)
+        let sum = self.visible + self.superseded + self.archived + self.deleted + self.held + self.cleaned;
+        self.total.abs_diff(sum)
     }
 }
 

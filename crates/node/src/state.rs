@@ -14,7 +14,7 @@ pub use databases::AttachedDatabase;
 pub use invites::OpenInvite;
 pub use peers::{Contact, Peer};
 pub use runs::{Rate, Run, RunResult, Tally, Trigger};
-pub use settings::AgentPlace;
+pub use settings::{AgentPlace, Kind, SETTINGS, Setting, read_duration};
 
 use crate::home::Home;
 use crate::platform;
@@ -27,7 +27,8 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x4c4b_4e44;
 
 /// The steps from each format to the next; the format is how many have been taken.
-const MIGRATIONS: [&str; 2] = [include_str!("state/format1.sql"), include_str!("state/format2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("state/format1.sql"), include_str!("state/format2.sql"), include_str!("state/format3.sql")];
 
 /// The state of one node.
 #[derive(Debug)]

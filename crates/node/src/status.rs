@@ -53,6 +53,10 @@ pub struct DatabaseStatus {
     pub held: u64,
     /// `ok`, or what is wrong with the capture.
     pub capture: String,
+    /// Size of the file in bytes, without its log.
+    pub bytes: u64,
+    /// How much of it are Lockstep's own tables, as measured within the last day or at the last clean-up.
+    pub own_bytes: u64,
 }
 
 /// One paired node, as this node last saw it.

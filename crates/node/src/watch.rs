@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::mpsc;
 
 /// What a commit changes about a file, seen from outside.
@@ -35,8 +35,8 @@ impl Outside {
 
 /// Harvests what changes, until it is told to stop.
 pub(crate) async fn watch(node: Arc<Node>, mut stop: Stop) -> Result<()> {
-    let look = Duration::from_secs(node.state().number("schedule.look_s")?.unsigned_abs());
-    let gather = Duration::from_millis(node.state().number("schedule.gather_ms")?.unsigned_abs());
+    let look = node.state().duration("schedule.interval")?;
+    let gather = node.state().duration("schedule.gather")?;
     let (touched, mut touches) = mpsc::unbounded_channel();
     let mut folders = Folders::new(touched);
     // A command may have attached a database.

@@ -4,6 +4,7 @@ use crate::Context;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::text;
 use lockstep_node::Error;
+use lockstep_node::state::SETTINGS;
 use serde_json::json;
 use std::time::Duration;
 
@@ -25,9 +26,10 @@ pub fn status(context: &Context) -> Result<Outcome, Failure> {
         let rows = status.databases.iter().map(|d| {
             let counts = [d.rows, d.pending, d.held].map(|n| n.to_string());
             let [rows, pending, held] = counts;
-            vec![d.name.clone(), rows, pending, held, d.capture.clone(), d.file.clone()]
+            let size = format!("{} of {}", text::size(d.own_bytes), text::size(d.bytes));
+            vec![d.name.clone(), rows, pending, held, d.capture.clone(), size, d.file.clone()]
         });
-        let head = ["database", "rows", "pending", "held", "capture", "file"];
+        let head = ["database", "rows", "pending", "held", "capture", "our tables", "file"];
         text.push_str(&format!("\n{}\n", text::table(&head, &["rows", "pending", "held"], rows)));
     }
     if status.peers.is_empty() {
@@ -86,6 +88,20 @@ pub fn runs(context: &Context, ago: Duration) -> Result<Outcome, Failure> {
     Ok(Outcome::new(json!({ "runs": runs, "rates": rates }), text))
 }
 
+/// Retention.
+pub fn cleanup(context: &Context, older_than: Option<Duration>, dry_run: bool) -> Result<Outcome, Failure> {
+    let removed = context.node()?.cleanup(older_than, dry_run)?;
+    let rows = [
+        ("traces of deleted rows", removed.tombstones),
+        ("conflicts", removed.conflicts),
+        ("replaced values", removed.archived),
+        ("past sessions", removed.runs),
+    ];
+    let rows = rows.map(|(kind, n)| vec![kind.to_owned(), n.to_string()]);
+    let text = text::table(&["kind", if dry_run { "would go" } else { "removed" }], &["would go", "removed"], rows);
+    Ok(Outcome::new(json!({ "removed": removed, "dry_run": dry_run }), text))
+}
+
 /// Settings.
 pub fn settings(context: &Context, key: Option<&str>, value: Option<&str>) -> Result<Outcome, Failure> {
     let node = context.node()?;
@@ -97,7 +113,8 @@ pub fn settings(context: &Context, key: Option<&str>, value: Option<&str>) -> Re
         node.state().setting(key).map_err(Error::from)?;
         settings.retain(|k, _| k == key);
     }
-    let rows = settings.iter().map(|(k, v)| vec![k.clone(), v.clone()]);
-    let text = text::table(&["setting", "value"], &[], rows);
+    let says = |key: &str| SETTINGS.iter().find(|s| s.key == key).map_or("", |s| s.says).to_owned();
+    let rows = settings.iter().map(|(k, v)| vec![k.clone(), v.clone(), says(k)]);
+    let text = text::table(&["setting", "value", ""], &[], rows);
     Ok(Outcome::new(json!({ "settings": settings }), text))
 }

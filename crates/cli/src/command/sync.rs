@@ -174,12 +174,14 @@ pub async fn verify(context: &Context, name: Option<&str>) -> Result<Outcome, Fa
     }
     let b = proof.balance;
     text.push_str(&format!(
-        "\n\nvalues: {} visible + {} superseded + {} archived + {} deleted + {} held = {}; lost: {}",
+        "\n\nvalues: {} visible + {} superseded + {} archived + {} deleted + {} held + {} cleaned = {}; \
+         lost: {}",
         b.visible,
         b.superseded,
         b.archived,
         b.deleted,
         b.held,
+        b.cleaned,
         b.total,
         b.lost()
     ));

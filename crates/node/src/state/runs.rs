@@ -186,6 +186,16 @@ impl State {
         Ok(())
     }
 
+    /// Removes sessions that began before a moment, but never the last with a node; or counts them.
+    pub fn clean_runs(&self, before: Millis, dry_run: bool) -> Result<u64> {
+        const OLD: &str = "FROM run WHERE started_at < ?1
+             AND id NOT IN (SELECT last FROM (SELECT max(started_at), id AS last FROM run GROUP BY node))";
+        if dry_run {
+            return Ok(self.db().query_row(&format!("SELECT count(*) {OLD}"), [before.0], |r| r.get(0))?);
+        }
+        Ok(self.db().execute(&format!("DELETE {OLD}"), [before.0])? as u64)
+    }
+
     /// Sessions since a moment, the latest first.
     pub fn runs(&self, since: Millis, at_most: u32) -> Result<Vec<Run>> {
         self.query_runs(
@@ -296,6 +306,10 @@ mod tests {
             state.rates(Millis(0)).unwrap(),
             [Rate { peer: "pit".into(), day: "1970-01-02".into(), runs: 3, verified: 1, failed: 1 }]
         );
+        assert_eq!(state.clean_runs(Millis(2 * day), true).unwrap(), 2, "the last one stays");
+        assert_eq!(state.clean_runs(Millis(day), false).unwrap(), 0);
+        assert_eq!(state.clean_runs(Millis(2 * day), false).unwrap(), 2);
+        assert_eq!(state.last_run(a).unwrap().unwrap().result, RunResult::Failed);
         let peer = state.peer("pit").unwrap();
         assert_eq!((peer.failures, peer.verified_at), (1, Some(Millis(day + 40))));
     }

@@ -1,25 +1,139 @@
 //! Settings, and where the agent is.
+//!
+//! Always true here: a setting that is stored is one that it may have.
 use super::{Error, Result, State};
 use lockstep_engine::id::Millis;
 use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// One setting that a person may change.
-struct Setting {
-    key: &'static str,
-    default: &'static str,
-    /// What it may be; None: anything.
-    number: Option<(i64, i64)>,
+/// What a setting may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// One line.
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// `200ms`, `30s`, `10m`, `12h`, `90d`, within bounds.
+    Duration(Duration, Duration),
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
-const SETTINGS: [Setting; 6] = [
-    Setting { key: "name", default: "", number: None },
-    Setting { key: "schedule.look_s", default: "30", number: Some((1, 3600)) },
-    Setting { key: "schedule.gather_ms", default: "200", number: Some((0, 60_000)) },
-    Setting { key: "schedule.background", default: "1", number: Some((0, 1)) },
-    Setting { key: "retention.days", default: "90", number: Some((1, 36_500)) },
-    Setting { key: "clock.guard_ms", default: "600000", number: Some((1_000, 86_400_000)) },
+/// One setting that a person may change.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// `group.name`
+    pub key: &'static str,
+    /// Its value where nobody has set one.
+    pub default: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What it does, in a sentence.
+    pub says: &'static str,
+}
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const DAY: u64 = 86_400;
+/// A time of retention.
+const RETENTION: Kind = Kind::Duration(seconds(DAY), seconds(36_500 * DAY));
+
+/// All settings, by group.
+pub const SETTINGS: [Setting; 9] = [
+    Setting { key: "name", default: "", kind: Kind::Text, says: "What this node calls itself towards others." },
+    Setting {
+        key: "schedule.background",
+        default: "true",
+        kind: Kind::Boolean,
+        says: "The agent syncs by itself; otherwise it only answers.",
+    },
+    Setting {
+        key: "schedule.interval",
+        default: "30s",
+        kind: Kind::Duration(seconds(1), seconds(3_600)),
+        says: "How often the files are looked at, should the watch on their folders be deaf.",
+    },
+    Setting {
+        key: "schedule.gather",
+        default: "200ms",
+        kind: Kind::Duration(Duration::ZERO, seconds(60)),
+        says: "For how long local writes are gathered, so that a burst travels together.",
+    },
+    Setting {
+        key: "retention.tombstones",
+        default: "90d",
+        kind: RETENTION,
+        says: "How long the traces of deleted rows are kept; longer where a paired node has not got the delete.",
+    },
+    Setting {
+        key: "retention.conflicts",
+        default: "90d",
+        kind: RETENTION,
+        says: "How long conflicts are kept that somebody has looked at; others stay.",
+    },
+    Setting {
+        key: "retention.archive",
+        default: "90d",
+        kind: RETENTION,
+        says: "How long values are kept that were replaced or lost; longer where their conflict is unread.",
+    },
+    Setting {
+        key: "retention.runs",
+        default: "90d",
+        kind: RETENTION,
+        says: "How long past sessions are kept, from which the success rates are drawn.",
+    },
+    Setting {
+        key: "notify.failures",
+        default: "third",
+        kind: Kind::Choice(&["first", "third", "never"]),
+        says: "At which failure in a row a node that can't be synced with is an alarm.",
+    },
 ];
+
+impl Setting {
+    /// The one of that name.
+    pub fn named(key: &str) -> Result<&'static Setting> {
+        let unknown = || Error::Unknown { what: "setting", name: key.to_owned() };
+        SETTINGS.iter().find(|s| s.key == key).ok_or_else(unknown)
+    }
+
+    /// Why it can't have that value.
+    fn fault(&self, value: &str) -> Option<&'static str> {
+        match self.kind {
+            Kind::Text if value.trim().is_empty() || value.chars().any(char::is_control) => {
+                Some("it has to be a text of one line")
+            }
+            Kind::Text => None,
+            Kind::Boolean => (!["true", "false"].contains(&value)).then_some("say true or false"),
+            Kind::Duration(least, most) => match read_duration(value) {
+                Some(d) if (least..=most).contains(&d) => None,
+                Some(_) => Some("that is out of range"),
+                None => Some("say a number and ms, s, m, h or d, for example 90d"),
+            },
+            Kind::Choice(words) => (!words.contains(&value)).then_some("that is not one of its words"),
+        }
+    }
+}
+
+/// `200ms`, `30s`, `10m`, `12h`, `90d`
+pub fn read_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => DAY * 1_000,
+        _ => return None,
+    };
+    number.checked_mul(millis).map(Duration::from_millis)
+}
 
 /// Where the agent of a home is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,32 +162,34 @@ impl State {
 
     /// One setting.
     pub fn setting(&self, key: &str) -> Result<String> {
-        let unknown = || Error::Unknown { what: "setting", name: key.to_owned() };
-        let default = SETTINGS.iter().find(|s| s.key == key).ok_or_else(unknown)?.default;
-        Ok(self.note(key)?.unwrap_or_else(|| default.to_owned()))
+        let setting = Setting::named(key)?;
+        Ok(self.note(key)?.unwrap_or_else(|| setting.default.to_owned()))
     }
 
-    /// A setting that is a number.
-    pub fn number(&self, key: &str) -> Result<i64> {
+    /// A setting that is a time.
+    pub fn duration(&self, key: &str) -> Result<Duration> {
         let value = self.setting(key)?;
-        value.parse().map_err(|_| Error::Damaged { what: format!("the setting {key} is no number") })
+        read_duration(&value).ok_or_else(|| Error::Damaged { what: format!("the setting {key} is no time") })
+    }
+
+    /// A setting that is on or off.
+    pub fn is_on(&self, key: &str) -> Result<bool> {
+        Ok(self.setting(key)? == "true")
+    }
+
+    /// At which failure in a row a peer is an alarm; None: never.
+    pub fn alarm_after(&self) -> Result<Option<u32>> {
+        Ok(match self.setting("notify.failures")?.as_str() {
+            "first" => Some(1),
+            "never" => None,
+            _ => Some(crate::courier::ALARM),
+        })
     }
 
     /// Changes a setting, if it is one and may be that.
     pub fn change_setting(&self, key: &str, value: &str) -> Result<()> {
-        let unknown = || Error::Unknown { what: "setting", name: key.to_owned() };
-        let setting = SETTINGS.iter().find(|s| s.key == key).ok_or_else(unknown)?;
-        let bad = |why| Error::BadSetting { key: key.to_owned(), value: value.to_owned(), why };
-        match setting.number {
-            Some((low, high)) => match value.parse::<i64>() {
-                Ok(n) if (low..=high).contains(&n) => {}
-                Ok(_) => return Err(bad("the number is out of range")),
-                Err(_) => return Err(bad("it has to be a number")),
-            },
-            None if value.trim().is_empty() || value.chars().any(char::is_control) => {
-                return Err(bad("it has to be a text of one line"));
-            }
-            None => {}
+        if let Some(why) = Setting::named(key)?.fault(value) {
+            return Err(Error::BadSetting { key: key.to_owned(), value: value.to_owned(), why });
         }
         self.set_setting(key, value)
     }
@@ -110,5 +226,39 @@ impl State {
             (&place.listening, &place.advertised, place.since.0),
         )?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fresh;
+    use super::*;
+
+    #[test]
+    fn a_setting_is_what_it_may_be_or_nothing() {
+        let (_dir, _home, state) = fresh();
+        for (key, value) in [
+            ("schedule.interval", "0s"),
+            ("schedule.interval", "30"),
+            ("schedule.gather", "2h"),
+            ("schedule.background", "yes"),
+            ("retention.archive", "1h"),
+            ("notify.failures", "second"),
+            ("name", " "),
+        ] {
+            assert!(matches!(state.change_setting(key, value), Err(Error::BadSetting { .. })), "{key} {value}");
+        }
+        assert!(matches!(state.change_setting("agent.advertise", "x"), Err(Error::Unknown { .. })));
+        state.change_setting("retention.archive", "30d").unwrap();
+        assert_eq!(state.duration("retention.archive").unwrap(), Duration::from_secs(30 * DAY));
+        state.change_setting("notify.failures", "never").unwrap();
+        assert_eq!(state.alarm_after().unwrap(), None);
+    }
+
+    #[test]
+    fn every_default_is_a_value_that_it_may_have() {
+        for setting in SETTINGS.iter().filter(|s| s.key != "name") {
+            assert_eq!(setting.fault(setting.default), None, "{}", setting.key);
+        }
     }
 }
