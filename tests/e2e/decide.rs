@@ -91,3 +91,32 @@ fn what_a_rule_chose_is_looked_at_or_turned_round_unless_the_row_has_changed() {
     assert_eq!(sync(&b, &a).status, 0);
     assert_eq!(conflicts(&a, &[]), Vec::<Value>::new());
 }
+
+#[test]
+fn a_version_is_brought_back_everywhere_also_of_a_row_that_was_deleted() {
+    let (a, b) = two(NOTES);
+    a.sql("notes", "INSERT INTO careful (tag, title, password_hash) VALUES ('r', 't0', 'canary 1')");
+    sync(&b, &a);
+    a.sql("notes", "UPDATE careful SET title = 't1'");
+    sync(&b, &a);
+    b.sql("notes", "DELETE FROM careful; INSERT INTO careful (tag, title) VALUES ('s', 'uses the id again')");
+    sync(&b, &a);
+    let shown = b.well(&["history", "notes.careful", "1"]);
+    assert!(!shown.to_string().contains("canary"), "what looks secret is masked: {shown}");
+    let rows = shown["rows"].as_array().expect("rows");
+    assert_eq!(rows.iter().map(|r| r["lives"].clone()).collect::<Vec<_>>(), [json!(true), json!(false)]);
+    let versions = shown["versions"].as_array().expect("versions");
+    let said = |v: &Value, title: &str| {
+        v["columns"].as_array().expect("columns").iter().any(|c| c["name"] == "title" && c["value"] == title)
+    };
+    let first = versions.iter().find(|v| said(v, "t0")).expect("the first version");
+    assert_eq!((&first["by"], &first["operation"]), (&json!("alpha"), &json!("insert")));
+    let id = first["id"].as_str().expect("an id");
+    let done = b.well(&["history", "notes.careful", "1", "--restore", id]);
+    assert_eq!(done["key"], json!(2), "its id belongs to another row now: {done}");
+    sync(&b, &a);
+    let expected = ["r | t0 | canary 1", "s | uses the id again | null"];
+    all_read(&[&a, &b], "notes", "SELECT tag, title, password_hash FROM careful", &expected);
+    let none = b.lockstep(&["history", "notes.careful", "1", "--restore", "ffff"]);
+    assert_eq!((none.status, &none.json["error"]["code"]), (1, &json!("unknown")), "{none:?}");
+}

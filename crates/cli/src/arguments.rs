@@ -227,6 +227,26 @@ Examples:
     #[command(after_help = "Example: lockstep quarantine")]
     Quarantine,
 
+    /// Show every known version of one row, or bring one back
+    #[command(after_help = "\
+Examples:
+  lockstep history scouting.team 17
+  lockstep history scouting.team_event '[17,3]'
+  lockstep history scouting.team 17 --restore 5d02c1 --children")]
+    History {
+        /// The table
+        #[arg(value_name = "DB.TABLE")]
+        table: String,
+        /// The row's key on this server; a composite key is a JSON array
+        key: String,
+        /// Write this version again: its id, or the beginning of it; a deleted row lives again
+        #[arg(long, value_name = "VERSION")]
+        restore: Option<String>,
+        /// With the rows that refer to it and were deleted with it
+        #[arg(long, requires = "restore")]
+        children: bool,
+    },
+
     /// Compare the digests of every table, read all rows again, and print where every value is
     #[command(after_help = "\
 Examples:

@@ -2,6 +2,7 @@
 mod agent;
 mod conflicts;
 mod copy;
+mod history;
 mod look;
 mod pairing;
 mod pause;
@@ -45,6 +46,10 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         }
         Command::Conflicts { action: Some(ConflictsAction::Reviewed { ids, all }), .. } => {
             conflicts::reviewed(context, &ids, all)
+        }
+        Command::History { table, key, restore: None, .. } => history::show(context, &table, &key),
+        Command::History { table, key, restore: Some(version), children } => {
+            history::restore(context, &table, &key, &version, children)
         }
         Command::Quarantine => rows::quarantine(context),
         Command::Verify { peer } => sync::verify(context, peer.as_deref()).await,

@@ -6,6 +6,9 @@
 //! what waits (`waiting`), and how a row is written (`rows`).
 mod effect;
 mod resolve;
+mod restore;
+
+pub use restore::Restored;
 
 use crate::change::{ConflictKind, Kept};
 use crate::database::{Database, catch_up};
@@ -56,8 +59,8 @@ pub struct Resolved {
 /// Why a decision was not carried out. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no conflict of that id.
-    #[error("there is no conflict `{id}`")]
+    /// There is no conflict, or no version, of that id.
+    #[error("there is no conflict and no version `{id}`")]
     Unknown {
         /// As it was asked for.
         id: String,
@@ -98,6 +101,17 @@ pub enum Error {
         /// Column.
         column: String,
     },
+    /// No row has or had that key.
+    #[error("`{table}` has and had no row with the key {key}")]
+    NoRow {
+        /// Table.
+        table: String,
+        /// As it was asked for.
+        key: String,
+    },
+    /// The version was a delete, or nothing of it was kept.
+    #[error("that version holds no values")]
+    NoValues,
     /// The conflict is not about that column.
     #[error("the conflict is not about a column `{column}`")]
     NoColumn {
@@ -116,6 +130,8 @@ impl Error {
             Error::StillHeld { .. } => "still_held",
             Error::NotDecidable { .. } => "not_decidable",
             Error::NotKept { .. } => "not_kept",
+            Error::NoRow { .. } => "no_row",
+            Error::NoValues => "no_values",
             Error::NoColumn { .. } => "no_column",
         }
     }
@@ -123,7 +139,9 @@ impl Error {
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Error::Unknown { .. } => "`lockstep conflicts --all` lists them; it may have been settled meanwhile",
+            Error::Unknown { .. } => {
+                "`lockstep conflicts --all`, or `lockstep history`, lists what there is; it may have been settled meanwhile"
+            }
             Error::Changed { .. } => {
                 "look at it with `lockstep conflicts show`, then say --anyway if you still want to"
             }
@@ -140,6 +158,8 @@ impl Error {
             },
             Error::NotDecidable { .. } => "it is tried again by itself when what it waits for has come",
             Error::NotKept { .. } => "the table keeps no history of updates; write the value in the application",
+            Error::NoRow { .. } => "say the key as it is on this server; a composite key is a JSON array",
+            Error::NoValues => "choose a version that wrote something; a deleted row lives again with what it had",
             Error::NoColumn { .. } => "`lockstep conflicts show` names its columns",
         }
     }

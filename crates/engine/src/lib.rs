@@ -19,6 +19,7 @@ mod error;
 mod extract;
 pub mod guest;
 mod harvest;
+pub mod history;
 pub mod id;
 mod identity;
 mod ids;

@@ -175,7 +175,7 @@ pub fn conflict_id(table: &str, birth: Dot, loser: Dot) -> String {
     ])
 }
 
-fn short_id(parts: &[&[u8]]) -> String {
+pub fn short_id(parts: &[&[u8]]) -> String {
     use sha2::{Digest, Sha256};
     let mut h = Sha256::new();
     for p in parts {

@@ -241,7 +241,12 @@ fn side(kept: Kept) -> Side {
 }
 
 pub(crate) fn readable_columns(columns: Columns) -> BTreeMap<String, serde_json::Value> {
-    columns.into_iter().map(|(c, v)| (c, v.map_or(serde_json::Value::Null, |v| readable(&v)))).collect()
+    columns.into_iter().map(|(c, v)| (c, readable_named(v))).collect()
+}
+
+/// A value, or a reference to a row that is not shown here.
+pub(crate) fn readable_named(value: Option<lockstep_engine::value::Value>) -> serde_json::Value {
+    value.map_or(serde_json::Value::Null, |v| readable(&v))
 }
 
 fn one_of(known: Vec<ConflictEntry>, id: &str) -> Result<ConflictEntry> {

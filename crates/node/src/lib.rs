@@ -13,6 +13,7 @@ mod courier;
 pub mod engine;
 mod error;
 mod heads;
+pub mod history;
 pub mod home;
 pub mod identity;
 pub mod invite;
