@@ -5,6 +5,7 @@ Reads requests from standard input, one JSON document per line, and answers each
     {"file": "/…/scouting.db", "sql": "SELECT …"}      one statement
     {"file": …, "sql": …, "many": [[1], [2]]}          executemany, in one transaction
     {"file": …, "script": "CREATE …; INSERT …"}        several statements
+    {"file": …, "close": true}                          close the connection, as an application that stops
 
     {"rows": [[…]]}   or   {"error": "IntegrityError: …"}
 
@@ -51,6 +52,10 @@ def plain(value):
 
 
 def answer(request):
+    if "close" in request:
+        if request["file"] in connections:
+            connections.pop(request["file"]).close()
+        return {"rows": []}
     connection = connect(request["file"])
     if "script" in request:
         # Not executescript: it would commit a transaction that the test has open.

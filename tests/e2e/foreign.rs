@@ -63,6 +63,11 @@ impl App {
     pub fn script(&self, file: &Path, sql: &str) -> Answer {
         self.ask(&json!({ "file": file, "script": sql }))
     }
+
+    /// Closes its connection to a file, as when it stops.
+    pub fn close(&self, file: &Path) -> Answer {
+        self.ask(&json!({ "file": file, "close": true }))
+    }
 }
 
 impl Drop for App {

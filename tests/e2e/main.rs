@@ -10,6 +10,7 @@ mod chain;
 mod decide;
 mod example;
 mod foreign;
+mod breaks;
 mod identity;
 mod merge;
 mod references;

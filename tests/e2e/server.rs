@@ -191,6 +191,56 @@ impl Server {
         std::thread::spawn(move || said.iter().for_each(drop));
     }
 
+    /// Ends the agent, if it runs.
+    pub fn stop(&self) {
+        if let Some(mut agent) = self.agent.borrow_mut().take() {
+            agent.kill().expect("it was started here");
+            agent.wait().expect("it was started here");
+        }
+    }
+
+    /// A copy of a database's file, as a superadmin makes it: the application has stopped, and the file alone is taken.
+    pub fn copied(&self, database: &str, name: &str) -> PathBuf {
+        self.app.close(&self.file(database)).expect("the application stops");
+        let to = self.folder.path().join(name);
+        std::fs::copy(self.file(database), &to).expect("the file can be copied");
+        to
+    }
+
+    /// Puts a copy in the place of a database's file. The application starts again with the next statement.
+    pub fn put_back(&self, database: &str, copy: &Path) {
+        let file = self.file(database);
+        self.app.close(&file).expect("the application stops");
+        for end in ["-wal", "-shm"] {
+            let beside = PathBuf::from(format!("{}{end}", file.display()));
+            assert!(!beside.exists(), "at rest the database is one file: {}", beside.display());
+        }
+        std::fs::copy(copy, file).expect("the file can be copied");
+    }
+
+    /// The whole machine as it is now: files and home.
+    pub fn snapshot(&self, name: &str) -> PathBuf {
+        let to = self.folder.path().join(name);
+        for database in &self.databases {
+            self.app.close(&self.file(database)).expect("the application stops");
+        }
+        copy_folder(&self.home(), &to.join("home"));
+        for database in &self.databases {
+            std::fs::copy(self.file(database), to.join(format!("{database}.db"))).expect("the file can be copied");
+        }
+        to
+    }
+
+    /// Makes this machine what it was at a snapshot.
+    pub fn return_to(&self, snapshot: &Path) {
+        assert!(self.agent.borrow().is_none(), "nothing may run");
+        std::fs::remove_dir_all(self.home()).expect("the home can be removed");
+        copy_folder(&snapshot.join("home"), &self.home());
+        for database in &self.databases {
+            self.put_back(database, &snapshot.join(format!("{database}.db")));
+        }
+    }
+
     /// Syncs with one peer, once.
     pub fn sync_with(&self, peer: &Server) -> Run {
         let outcome = self.lockstep(&["sync", peer.name]);
@@ -308,6 +358,19 @@ pub fn binary() -> &'static Path {
         assert!(done.success(), "lockstep-cli builds");
         profile.join(format!("lockstep{}", std::env::consts::EXE_SUFFIX))
     })
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder can be made");
+    for entry in std::fs::read_dir(from).expect("it can be read") {
+        let entry = entry.expect("it can be read");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("it has one").is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("it can be copied");
+        }
+    }
 }
 
 /// Runs a command to its end, within `PATIENCE`: exit status, standard output, standard error.

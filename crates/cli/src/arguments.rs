@@ -308,6 +308,27 @@ Examples:
         dry_run: bool,
     },
 
+    /// Say what a database that was restored from a backup is to mean
+    #[command(after_help = "\
+A restored file is noticed by itself and begins a new incarnation: peers bring back what it lacks.
+Say --rejoin when you have seen that; also on a machine that was restored or copied as a whole.
+With --authoritative the restored state wins: what peers have had since is taken in, kept in the
+history, and replaced by new writes. Both sync with every peer that can be called.
+
+Examples:
+  lockstep restored scouting --rejoin
+  lockstep restored scouting --authoritative")]
+    Restored {
+        /// Logical name
+        name: String,
+        /// Peers bring back what the restored file lacks
+        #[arg(long, required_unless_present = "authoritative", conflicts_with = "authoritative")]
+        rejoin: bool,
+        /// The restored state wins
+        #[arg(long)]
+        authoritative: bool,
+    },
+
     /// Write a consistent copy of a live database
     #[command(after_help = "Example: lockstep backup users users-copy.db --clean")]
     Backup {

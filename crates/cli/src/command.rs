@@ -1,5 +1,6 @@
 //! Every command, by what it is about.
 mod agent;
+mod breaks;
 mod conflicts;
 mod copy;
 mod history;
@@ -58,6 +59,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Pause { long } => pause::pause(context, long.unwrap_or(Pause::UntilResumed)),
         Command::Resume => pause::resume(context),
         Command::Cleanup { older_than, dry_run } => look::cleanup(context, older_than, dry_run),
+        Command::Restored { name, rejoin: _, authoritative } => breaks::restored(context, &name, authoritative).await,
         Command::Backup { name, file, clean } => copy::backup(context, &name, &file, clean),
         Command::Settings { key, value } => look::settings(context, key.as_deref(), value.as_deref()),
     }

@@ -8,6 +8,7 @@ use crate::database::{Database, Entropy, remember_schema, stored_config};
 use crate::error::Error;
 use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
+use crate::lineage;
 use crate::report::AttachReport;
 use crate::sibling::Sibling;
 use crate::store::{self, State};
@@ -106,7 +107,7 @@ fn install(
     store::set_meta(&tx, "config", config)?;
     store::set_meta(&tx, "own", 1)?;
     store::set_meta(&tx, "clock", 0)?;
-    store::set_meta(&tx, "mark", mark.as_slice())?;
+    lineage::first(&tx, mark)?;
     store::set_meta(&tx, "digest_key", key.as_slice())?;
     tx.execute("INSERT INTO _lockstep_replica (n, id) VALUES (1, ?1)", [own.as_slice()])?;
     for (i, t) in found.tables.iter().enumerate() {

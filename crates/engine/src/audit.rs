@@ -134,7 +134,7 @@ impl Txn<'_> {
                 Some(i) => {
                     let cols = self.changed_columns(i, table, &row)?;
                     if !cols.is_empty() {
-                        found.changed.push((i, cols));
+                        found.changed.push((i, cols.into_iter().map(|c| (c, None)).collect()));
                     }
                 }
             }
@@ -168,7 +168,7 @@ impl Txn<'_> {
                 }
                 (true, None) => {}
                 (false, _) if self.row(t, &key)?.is_some() => {}
-                (false, _) => found.gone.push(key),
+                (false, _) => found.gone.push((key, None)),
             }
         }
         self.take_uncaptured(t, &table, found)?;

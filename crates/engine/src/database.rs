@@ -10,6 +10,7 @@ use crate::config::DatabaseConfig;
 use crate::error::Error;
 use crate::extract::Limit;
 use crate::id::{Millis, ReplicaId, Vectors};
+use crate::lineage;
 use crate::listing::{balance_of, vector_of};
 use crate::record::LocalDot;
 pub use crate::report::*;
@@ -34,6 +35,8 @@ pub struct Database {
     pub(crate) catalog: Rc<Catalog>,
     siblings: Siblings,
     name: String,
+    /// Goes into the marks of its history.
+    pub(crate) chance: [u8; 16],
 }
 
 /// The configuration that a file was attached with.
@@ -88,7 +91,7 @@ impl Database {
         wanted.sort();
         wanted.dedup();
         let siblings = Siblings::attach(&c, siblings, &name, &wanted)?;
-        Ok(Database { path: path.to_owned(), c, catalog, siblings, name })
+        Ok(Database { path: path.to_owned(), c, catalog, siblings, name, chance: [0; 16] })
     }
 
     /// Calls `f` at every step of SQLite's machine, to count work; None: no more.
@@ -194,6 +197,9 @@ impl Database {
             let mut txn = self.txn(now)?;
             txn.poisoned.clone_from(poisoned);
             let out = f(&mut txn)?;
+            if txn.s.moved {
+                lineage::next(&self.c, &txn.s, self.chance, now)?;
+            }
             if schema_version(&self.c)? != before {
                 remember_schema(&self.c)?;
             }

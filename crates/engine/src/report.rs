@@ -4,6 +4,7 @@
 use crate::catalog::LeftOut;
 use crate::change::{ConflictKind, Kept};
 use crate::id::{Millis, ReplicaId, Stamp, Vector};
+use crate::lineage::Mark;
 
 /// What attaching found and did.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ pub struct Summary {
     /// Its clock.
     pub clock: Stamp,
     /// The mark of its last harvest.
-    pub mark: [u8; 16],
+    pub mark: Mark,
     /// The key of its digests.
     pub digest_key: [u8; 16],
     /// Its tables, also those that only peers have.

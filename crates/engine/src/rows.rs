@@ -466,7 +466,7 @@ impl Txn<'_> {
     /// A value that named nothing at its author: elsewhere a number that only its author's rows give a meaning to would
     /// name some other row by accident.
     fn show_raw(&mut self, t: u32, col: Col, dot: LocalDot, v: &Value) -> Result<Value, Error> {
-        if dot.replica() == self.s.own || !matches!(v, Value::Integer(i) if *i > 0) {
+        if self.s.is_ours(t, dot) || !matches!(v, Value::Integer(i) if *i > 0) {
             return Ok(v.clone());
         }
         match self.reference(t, col) {

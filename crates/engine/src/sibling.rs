@@ -279,6 +279,15 @@ impl Txn<'_> {
                 self.s.tables.iter().filter(|t| t.database.as_deref() == Some(&a.name)).map(|t| t.n).collect();
             for pt in foreign {
                 let Some(f) = self.foreign(pt)? else { continue };
+                if moved.iter().any(|(_, t, _)| *t == 0) {
+                    // Its history broke.
+                    let all: Vec<(u32, i64)> = self
+                        .c
+                        .prepare_cached("SELECT DISTINCT ct, c FROM _lockstep_link WHERE pt = ?1")?
+                        .query_map([pt], |r| Ok((r.get(0)?, r.get(1)?)))?
+                        .collect::<Result<_, _>>()?;
+                    self.touched.extend(all.into_iter().map(|(ct, c)| (ct, LocalDot(c))));
+                }
                 for (_, _, b) in moved.iter().filter(|(_, t, _)| *t == f.n) {
                     let b = Self::ours(&f, *b);
                     for (ct, c, _) in self.children(pt, b)? {
@@ -295,7 +304,7 @@ impl Txn<'_> {
     }
 }
 
-fn key_places(table: &Table) -> Option<Vec<usize>> {
+pub fn key_places(table: &Table) -> Option<Vec<usize>> {
     match &table.key {
         Key::Id { column, .. } => Some(vec![*column]),
         Key::Columns(places) => Some(places.clone()),

@@ -6,6 +6,7 @@
 use crate::catalog::{Catalog, Table};
 use crate::error::Error;
 use crate::id::{ReplicaId, Stamp};
+use crate::lineage::{self, Mark};
 use crate::record::{Col, LocalDot, get, put};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,8 @@ pub const TOTAL: usize = 5;
 const SCHEMA: &str = "
 CREATE TABLE _lockstep_meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
 CREATE TABLE _lockstep_replica (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, node TEXT, copies INTEGER);
+CREATE TABLE _lockstep_mark (n INTEGER PRIMARY KEY, mark BLOB NOT NULL);
+CREATE TABLE _lockstep_past (t INTEGER, r INTEGER, seq INTEGER NOT NULL, PRIMARY KEY (t, r)) WITHOUT ROWID;
 CREATE TABLE _lockstep_table (n INTEGER PRIMARY KEY, database TEXT, name TEXT NOT NULL, synced INTEGER NOT NULL,
   config TEXT, entered INTEGER, harvested INTEGER NOT NULL, digest BLOB NOT NULL, rows INTEGER NOT NULL,
   a0 INTEGER NOT NULL, a1 INTEGER NOT NULL, a2 INTEGER NOT NULL, a3 INTEGER NOT NULL, a4 INTEGER NOT NULL, a5 INTEGER NOT NULL);
@@ -134,7 +137,12 @@ pub struct State {
     pub copies: Vec<bool>,
     pub own: u32,
     pub clock: Stamp,
-    pub mark: [u8; 16],
+    /// The latest mark of the file's history.
+    pub mark: Mark,
+    /// A vector has moved in this transaction.
+    pub moved: bool,
+    /// What this file wrote before a break in its history, by (table, replica): dots up to that seq are shown as at home.
+    pub past: BTreeMap<(u32, u32), u64>,
     pub digest_key: [u8; 16],
     /// Has it ever applied something?
     pub met: bool,
@@ -191,7 +199,9 @@ impl State {
             copies: vec![false],
             own: meta::<u32>(c, "own")?.ok_or_else(|| damaged("no own replica"))?,
             clock: Stamp(meta(c, "clock")?.unwrap_or(0)),
-            mark: bytes16(meta(c, "mark")?, "mark")?,
+            mark: lineage::latest(c)?,
+            moved: false,
+            past: BTreeMap::new(),
             digest_key: bytes16(meta(c, "digest_key")?, "digest key")?,
             met: meta::<i64>(c, "met")?.unwrap_or(0) != 0,
             last: meta::<i64>(c, "last")?.unwrap_or(1) != 0,
@@ -217,6 +227,11 @@ impl State {
             s.copies.push(r.get::<_, i64>(3)? != 0);
         }
         s.stored_replicas = s.replicas.len();
+        let mut q = c.prepare_cached("SELECT t, r, seq FROM _lockstep_past")?;
+        let mut rows = q.query([])?;
+        while let Some(r) = rows.next()? {
+            s.past.insert((r.get(0)?, r.get(1)?), r.get(2)?);
+        }
         s.load_tables(c, catalog)?;
         Ok(s)
     }
@@ -480,16 +495,22 @@ impl State {
     }
 
     /// Raises a vector; a lower seq changes nothing.
-    pub fn advance(&mut self, t: u32, replica: u32, seq: u64) {
+    pub fn advance(&mut self, t_no: u32, replica: u32, seq: u64) {
         let own = self.own;
-        let t = self.t_mut(t);
-        let s = t.vector.entry(replica).or_insert(0);
+        let s = self.t_mut(t_no).vector.entry(replica).or_insert(0);
         if *s < seq {
             *s = seq;
+            self.moved = true;
+            let t = self.t_mut(t_no);
             if replica != own {
                 t.context = None;
             }
         }
+    }
+
+    /// Was this written in this very file, in whichever incarnation, so that the application's own row shows it?
+    pub fn is_ours(&self, t: u32, d: LocalDot) -> bool {
+        d.replica() == self.own || self.past.get(&(t, d.replica())).is_some_and(|seq| d.seq() <= *seq)
     }
 
     pub fn touch_meta(&mut self) {
@@ -580,7 +601,6 @@ impl State {
         }
         if std::mem::take(&mut self.meta_changed) {
             set_meta(c, "clock", self.clock.0)?;
-            set_meta(c, "mark", self.mark.as_slice())?;
             set_meta(c, "digest_key", self.digest_key.as_slice())?;
             set_meta(c, "met", self.met)?;
             set_meta(c, "last", self.last)?;

@@ -260,6 +260,7 @@ impl<'c> Txn<'c> {
         let own = self.s.own;
         let seq = self.s.t(t).vector.get(&own).copied().unwrap_or(0) + 1;
         self.s.t_mut(t).vector.insert(own, seq);
+        self.s.moved = true;
         (LocalDot::new(own, seq), self.tick(at))
     }
 

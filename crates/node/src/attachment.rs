@@ -226,6 +226,7 @@ impl Node {
         } else {
             None
         };
+        self.meet_file(database)?;
         let report = engine::attach(
             &database.file,
             &database.name,
@@ -255,7 +256,7 @@ impl Node {
         })
     }
 
-    fn free_backup(&self, name: &str, at: &str) -> PathBuf {
+    pub(crate) fn free_backup(&self, name: &str, at: &str) -> PathBuf {
         let candidates = (1..).map(|n| match n {
             1 => format!("{name}-{at}.db"),
             n => format!("{name}-{at}-{n}.db"),
@@ -312,7 +313,7 @@ impl Node {
         Ok(BackupReport { file: to.display().to_string(), sha256 })
     }
 
-    fn copy(&self, database: &AttachedDatabase, to: &Path, clean: bool) -> Result<PathBuf> {
+    pub(crate) fn copy(&self, database: &AttachedDatabase, to: &Path, clean: bool) -> Result<PathBuf> {
         platform::private_file(to).map_err(|source| match source.kind() {
             std::io::ErrorKind::AlreadyExists => ConfigError::Exists { path: to.to_owned() },
             _ => ConfigError::Io { path: to.to_owned(), source },

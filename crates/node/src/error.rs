@@ -1,4 +1,5 @@
 //! Everything that can go wrong at the node's edge, with a stable code, a sentence and a hint.
+use crate::lineage::Whose;
 use crate::status::Problem;
 use crate::{attachment, call, engine, home, identity, invite, message, pair, share, state};
 
@@ -79,6 +80,32 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// Two files write as one replica.
+    #[error("the file of `{database}` {} has another history than the other side remembers: it is a copy of another machine's, or the machine was restored as a whole", whose.at(peer))]
+    Cloned {
+        /// Logical name.
+        database: String,
+        /// What this node calls the peer.
+        peer: String,
+        /// Where the file lies.
+        whose: Whose,
+    },
+    /// Peers that could not be reached may have more than the restored state would replace.
+    #[error(
+        "{peer} could not be synced with; the restored state of `{database}` has to see what it has before it can win"
+    )]
+    NotReached {
+        /// What this node calls the peer.
+        peer: String,
+        /// Logical name.
+        database: String,
+    },
+    /// No copy of the restored state was set aside.
+    #[error("no restored state of `{database}` was set aside, so there is nothing that could win")]
+    NoRestoredState {
+        /// Logical name.
+        database: String,
+    },
     /// There is an agent already.
     #[error("an agent or a console of this node runs already")]
     AgentRuns,
@@ -115,6 +142,9 @@ impl Error {
             Error::Listen { .. } => "listen",
             Error::NoAddress { .. } => "no_address",
             Error::Said { code, .. } => code,
+            Error::Cloned { .. } => "replica_cloned",
+            Error::NotReached { .. } => "not_reached",
+            Error::NoRestoredState { .. } => "no_restored_state",
             Error::AgentRuns => "agent_runs",
             Error::Stopped => "stopped",
             Error::Ending => "ending",
@@ -136,6 +166,13 @@ impl Error {
             Error::Invite(e) => Some(e.hint().to_owned()),
             Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
             Error::Said { hint, .. } => Some(hint.clone()),
+            Error::Cloned { database, .. } => Some(format!(
+                "on the machine that is the copy, or was restored: `lockstep restored {database} --rejoin`; a copied machine also needs a node of its own (`lockstep init` with another --home)"
+            )),
+            Error::NotReached { .. } => Some("sync with it, then say `lockstep restored` again".to_owned()),
+            Error::NoRestoredState { .. } => {
+                Some("restore the backup again while no agent runs, then say so".to_owned())
+            }
             Error::AgentRuns => Some("`lockstep status` says where it listens".to_owned()),
             Error::NoAddress { .. } => Some(
                 "it syncs with this node by itself; run `lockstep sync` there, or give its agent --advertise"
@@ -151,6 +188,7 @@ impl Error {
     pub(crate) fn told_to_peers(&self) -> (u16, Problem) {
         let status = match self {
             Error::Pair(_) => 403,
+            Error::Cloned { .. } => 409,
             Error::Message(_) => 400,
             Error::State(state::Error::Unknown { what: "database", .. }) => 404,
             Error::Ending => 503,
@@ -166,6 +204,8 @@ impl Error {
             | Error::Share(_)
             | Error::Random { .. }
             | Error::NoAddress { .. }
+            | Error::NotReached { .. }
+            | Error::NoRestoredState { .. }
             | Error::AgentRuns
             | Error::Stopped
             | Error::Said { .. }

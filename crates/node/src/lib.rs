@@ -17,6 +17,7 @@ pub mod history;
 pub mod home;
 pub mod identity;
 pub mod invite;
+pub mod lineage;
 pub mod message;
 mod node;
 pub mod pair;

@@ -5,8 +5,9 @@ use crate::engine::{self, Balance, Database, Sibling, Summary, TableSummary};
 use crate::heads::Heads;
 use crate::home::{Home, Work};
 use crate::identity::{Identity, NodeId};
+use crate::lineage;
 use crate::state::{AgentPlace, AttachedDatabase, Contact, Peer, State};
-use crate::status::{AgentStatus, DatabaseStatus, PeerStatus, Status};
+use crate::status::{AgentStatus, DatabaseStatus, HistoryBreak, PeerStatus, Status};
 use crate::{Error, Result};
 use crate::{pair, platform};
 use jiff::Timestamp;
@@ -158,6 +159,7 @@ impl Node {
                         capture: e.to_string(),
                         bytes: 0,
                         own_bytes: 0,
+                        history: None,
                     });
                 }
             }
@@ -225,28 +227,43 @@ impl Node {
             capture: if summary.capture.is_empty() { "ok".to_owned() } else { summary.capture.join("; ") },
             bytes: std::fs::metadata(&attached.file).map_or(0, |m| m.len()),
             own_bytes: self.own_bytes(attached)?,
+            history: self.state.lineage(&attached.name)?.broke.map(|b| HistoryBreak {
+                kind: b.kind.name().to_owned(),
+                at: timestamp(b.at),
+                copy: b.copy.map(|c| c.display().to_string()),
+            }),
         };
         Ok((status, summary.conflicts_unreviewed, balance))
     }
 
-    /// Opens a database for a piece of work; drop it as soon as that is done.
-    pub fn open_database(&self, attached: &AttachedDatabase) -> Result<Database> {
-        Database::open(&attached.file, &self.siblings(&attached.name)?).map_err(|e| Error::engine(&attached.name, e))
-    }
-
-    /// Works on a database, alone among the threads of this process, and remembers where it stands afterwards.
+    /// Works on a database, alone among the threads of this process, and remembers where it stands afterwards. A file
+    /// whose history broke has begun a new incarnation before the work begins.
     pub(crate) fn with_database<T>(
         &self,
         attached: &AttachedDatabase,
         work: impl FnOnce(&mut Database) -> Result<T, engine::Error>,
+    ) -> Result<T> {
+        self.with_open(attached, |db| {
+            self.follow_lineage(attached, db)?;
+            work(db).map_err(|e| Error::engine(&attached.name, e))
+        })
+    }
+
+    /// The same without a look at its history before.
+    pub(crate) fn with_open<T>(
+        &self,
+        attached: &AttachedDatabase,
+        work: impl FnOnce(&mut Database) -> Result<T>,
     ) -> Result<T> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(|e| e.into_inner());
             turns.entry(attached.name.clone()).or_default().clone()
         };
         let _turn = turn.lock().unwrap_or_else(|e| e.into_inner());
-        let mut db = self.open_database(attached)?;
-        work(&mut db).map_err(|e| Error::engine(&attached.name, e))
+        let mut db = lineage::open(attached, &self.siblings(&attached.name)?)?;
+        let done = work(&mut db)?;
+        self.remember_lineage(attached, &db)?;
+        Ok(done)
     }
 
     /// The digest of a table over the columns that pass, which takes a look at every row unless the table stands where
@@ -289,14 +306,8 @@ impl Node {
         self.heads.subscribe()
     }
 
-    /// Remembers where a database stands.
+    /// Tells those who wait where a database stands.
     pub(crate) fn stands(&self, database: &str, summary: &Summary) {
-        // Nothing depends on these at once, and they are written again with the next harvest.
-        let remembered = self.remember_replica(summary.replica, self.id());
-        let marked = self.state.remember_mark(database, summary.replica, summary.mark);
-        if let Err(e) = remembered.and(marked.map(drop).map_err(Error::from)) {
-            tracing::warn!(error = %e, "what a file says of its history could not be remembered");
-        }
         let vectors = summary.tables.iter().map(|t| (t.name.clone(), t.vector.clone())).collect();
         self.heads.send_if_modified(|heads| heads.set(database, vectors));
     }
@@ -307,6 +318,7 @@ impl Node {
         // What it says of databases that are not shared with it is not asked for, and not believed.
         let access = self.state.access(peer)?;
         let shared = || hello.databases.iter().filter(|d| access.names(&d.name));
+        shared().try_for_each(|d| self.check_lineages(peer, d))?;
         let faults: Vec<String> =
             shared().flat_map(|d| d.capture.iter().map(move |fault| format!("{}: {fault}", d.name))).collect();
         let faults: String = faults.join("; ").chars().filter(|c| !c.is_control()).take(500).collect();

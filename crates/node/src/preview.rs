@@ -381,6 +381,8 @@ mod tests {
             name: "d".into(),
             replica: ReplicaId([2; 16]),
             mark: Hex([0; 16]),
+            mark_seq: 0,
+            heard: None,
             clock: Stamp(0),
             digest_key: Hex([0; 16]),
             held: 0,

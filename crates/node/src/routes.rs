@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::pair::good_address;
 use crate::server::{Caller, Gate, Standing, Stop, stopped};
 use crate::shelf::{NOT_ALLOWED, Shelf, refusal};
-use crate::visit::{self, Visit};
+use crate::visit::{self, Said, Visit};
 use crate::{Error, Result};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -323,19 +323,36 @@ async fn hello(
             let seat = served.desk.seat(id);
             let now = served.node.now();
             // A last word ends the session; a first word says that the one before was broken off.
-            let next = (!last).then(|| Visit::new(now));
+            let next = (!last).then(|| Visit::new(Said::of(&hello), now));
             let before = std::mem::replace(&mut *lock(&seat.visit), next);
             let node = served.node.clone();
-            blocking(move || node.visited(id, before.filter(Visit::moved), equal, now)).await?;
+            blocking(move || {
+                if last {
+                    node.hear(id, &Said::of(&hello))?;
+                }
+                node.visited(id, before.filter(Visit::moved), equal, now)
+            })
+            .await?;
             Ok(json(mine.to_json()))
         }
         _ => Err(out_of_turn()),
     }
 }
 
+/// The caller goes on after its hello: it has found true what this node remembers of its files.
+async fn goes_on(served: &Served, caller: NodeId) -> Result<(), Refusal> {
+    let said = lock(&served.desk.seat(caller).visit).as_mut().map(|v| std::mem::take(&mut v.said)).unwrap_or_default();
+    if said.is_empty() {
+        return Ok(());
+    }
+    let node = served.node.clone();
+    Ok(blocking(move || node.hear(caller, &said)).await?)
+}
+
 async fn pull(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
     let limits = Limits::default();
     let ask = Pull::from_json(&read(body, limits.message).await?, &limits)?;
+    goes_on(&served, id).await?;
     let Reply::Batch(batch) = answered(&served, id, Request::Pull(ask)).await? else { return Err(out_of_turn()) };
     let (batch, packed) = spawn(move || encode_batch(&batch, &limits).map(|e| (batch, e.bytes))).await??;
     if let Some(visit) = lock(&served.desk.seat(id).visit).as_mut() {
@@ -389,6 +406,7 @@ async fn push(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
     }
     let bytes = body.len();
     let batch = spawn(move || decode_batch(&body, &limits)).await??;
+    goes_on(&served, id).await?;
     let items = batch.items.len();
     let (node, database, end) = (served.node.clone(), batch.database.clone(), batch.end.clone());
     let ack = match answered(&served, id, Request::Push(Box::new(batch))).await {

@@ -9,7 +9,7 @@ use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
 use crate::state::{Peer, RunResult, Tally, Trigger};
 use crate::status::{Problem, Share};
-use crate::visit::Visit;
+use crate::visit::{Said, Visit};
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Millis;
@@ -301,7 +301,11 @@ impl Leader<'_> {
             Event::Replied { reply: Reply::Hello(hello), .. } => {
                 let hello = hello.clone();
                 let offset = hello.now_ms.0.saturating_sub(node.now().0);
-                blocking(move || node.greeted(peer, &hello, Some(offset))).await
+                blocking(move || {
+                    node.greeted(peer, &hello, Some(offset))?;
+                    node.hear(peer, &Said::of(&hello))
+                })
+                .await
             }
             Event::Replied { reply: Reply::PushAck(ack), .. } => {
                 let ack = ack.clone();

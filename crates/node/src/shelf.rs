@@ -74,6 +74,11 @@ impl Shelf {
     }
 
     fn hello(&mut self, database: &AttachedDatabase, summary: Summary) -> Result<DatabaseHello, Refusal> {
+        let heard = self.node.heard_of(self.peer, &summary.name).map_err(|e| {
+            let refusal = told(&e);
+            self.failed = Some(e);
+            refusal
+        })?;
         let shared = |name: &str| self.access.of(&summary.name, name) != Direction::None;
         let mut tables = Vec::new();
         for t in summary.tables.iter().filter(|t| shared(&t.name)) {
@@ -105,7 +110,9 @@ impl Shelf {
             tables,
             name: summary.name,
             replica: summary.replica,
-            mark: Hex(summary.mark),
+            mark: Hex(summary.mark.mark),
+            mark_seq: summary.mark.seq,
+            heard,
             clock: summary.clock,
             digest_key: Hex(summary.digest_key),
             held: summary.held,

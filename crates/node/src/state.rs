@@ -5,6 +5,7 @@
 //! Not here: what belongs to a database's history, which lies in that database's own file.
 mod databases;
 mod invites;
+mod lineages;
 mod peers;
 mod restrictions;
 mod runs;
@@ -12,6 +13,7 @@ mod settings;
 
 pub use databases::AttachedDatabase;
 pub use invites::OpenInvite;
+pub use lineages::{Break, BreakKind, Remembered};
 pub use peers::{Contact, Peer};
 pub use runs::{Rate, Run, RunResult, Tally, Trigger};
 pub use settings::{AgentPlace, Kind, SETTINGS, Setting, read_duration};
@@ -27,8 +29,12 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x4c4b_4e44;
 
 /// The steps from each format to the next; the format is how many have been taken.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("state/format1.sql"), include_str!("state/format2.sql"), include_str!("state/format3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("state/format1.sql"),
+    include_str!("state/format2.sql"),
+    include_str!("state/format3.sql"),
+    include_str!("state/format4.sql"),
+];
 
 /// The state of one node.
 #[derive(Debug)]

@@ -57,6 +57,20 @@ pub struct DatabaseStatus {
     pub bytes: u64,
     /// How much of it are Lockstep's own tables, as measured within the last day or at the last clean-up.
     pub own_bytes: u64,
+    /// The file was restored or copied, and nobody has said yet what that is to mean: peers bring back what it lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryBreak>,
+}
+
+/// A break in the history of a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryBreak {
+    /// `restored` or `copied`.
+    pub kind: String,
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// The file as it was then, set aside.
+    pub copy: Option<String>,
 }
 
 /// One paired node, as this node last saw it.

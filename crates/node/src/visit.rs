@@ -5,8 +5,9 @@
 use crate::state::{RunResult, Tally};
 use crate::status::Problem;
 use lockstep_engine::change::Batch;
-use lockstep_engine::id::Millis;
-use lockstep_wire::message::{Counts, DatabaseHello, PushAck};
+use lockstep_engine::id::{Millis, ReplicaId};
+use lockstep_engine::lineage::Mark;
+use lockstep_wire::message::{Counts, DatabaseHello, Hello, PushAck};
 
 /// What a peer has moved since it introduced itself.
 #[derive(Clone, Debug)]
@@ -14,11 +15,35 @@ pub(crate) struct Visit {
     pub(crate) started: Millis,
     pub(crate) last: Millis,
     pub(crate) tally: Tally,
+    /// What it said of its files' histories, until it has gone on from there: it has looked then whether what this node
+    /// remembers of them is true.
+    pub(crate) said: Vec<Said>,
+}
+
+/// What a peer said of the history of one of its files.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) database: String,
+    pub(crate) replica: ReplicaId,
+    pub(crate) mark: Mark,
+}
+
+impl Said {
+    /// What a hello says; nothing of those that name no mark.
+    pub(crate) fn of(hello: &Hello) -> Vec<Said> {
+        let told = hello.databases.iter().filter(|d| d.mark_seq > 0);
+        let said = |d: &DatabaseHello| Said {
+            database: d.name.clone(),
+            replica: d.replica,
+            mark: Mark { seq: d.mark_seq, mark: d.mark.0 },
+        };
+        told.map(said).collect()
+    }
 }
 
 impl Visit {
-    pub(crate) fn new(now: Millis) -> Visit {
-        Visit { started: now, last: now, tally: Tally { rounds: 1, ..Tally::default() } }
+    pub(crate) fn new(said: Vec<Said>, now: Millis) -> Visit {
+        Visit { started: now, last: now, tally: Tally { rounds: 1, ..Tally::default() }, said }
     }
 
     pub(crate) fn gave(&mut self, batch: &Batch, bytes: usize, now: Millis) {

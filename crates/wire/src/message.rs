@@ -152,8 +152,14 @@ pub struct DatabaseHello {
     pub name: String,
     /// The file's present incarnation.
     pub replica: ReplicaId,
-    /// Written by its last harvest. Two marks under the same vectors of one replica: a cloned machine.
+    /// The latest mark of the file's history.
     pub mark: Hex<16>,
+    /// Which mark that is: 1, 2, 3, … Two marks under one number: a cloned machine. 0: not said.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mark_seq: u64,
+    /// The latest mark that it has heard of the receiver's own file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<HeardMark>,
     /// Its hybrid clock.
     pub clock: Stamp,
     /// The key of its digests; both sides take the smaller one.
@@ -168,11 +174,31 @@ pub struct DatabaseHello {
     pub tables: Vec<TableHello>,
 }
 
+/// A mark of a file's history, as another node remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeardMark {
+    /// The incarnation that said it.
+    pub replica: ReplicaId,
+    /// Which mark.
+    pub mark_seq: u64,
+    /// The mark.
+    pub mark: Hex<16>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl DatabaseHello {
     fn check(&self, limits: &Limits) -> Result<(), Error> {
         bound("a name", self.name.len(), limits.name)?;
         bound("the list of faults", self.capture.len(), limits.tables)?;
         self.capture.iter().try_for_each(|s| bound("a sentence", s.len(), limits.sentence))?;
+        let marks = [self.mark_seq, self.heard.map_or(0, |h| h.mark_seq)];
+        if marks.iter().any(|n| *n > i64::MAX as u64) {
+            return Err(Error::Field { reason: "the number of a mark is below 2^63" });
+        }
         if self.clock.0 < 0 {
             return Err(Error::Field { reason: "a stamp is not negative" });
         }

@@ -30,6 +30,7 @@ fn check<M: Message + PartialEq + Debug>(file: &str, message: &M) {
 fn every_message_is_read_and_written_as_it_stands() {
     check("hello.json", &golden::hello());
     check("hello_part.json", &golden::hello_part());
+    check("hello_marks.json", &golden::hello_marks());
     check("pull.json", &golden::pull());
     check("push_ack.json", &golden::push_ack());
     check("digests.json", &golden::digests());

@@ -32,6 +32,15 @@ pub fn status(context: &Context) -> Result<Outcome, Failure> {
         let head = ["database", "rows", "pending", "held", "capture", "our tables", "file"];
         text.push_str(&format!("\n{}\n", text::table(&head, &["rows", "pending", "held"], rows)));
     }
+    for database in &status.databases {
+        if let Some(broke) = &database.history {
+            let (name, when) = (text::plain(&database.name), text::time(broke.at));
+            text.push_str(&format!(
+                "\n{name} was found {} ({when}) and rejoins; when you have seen it: lockstep restored {name} --rejoin\n",
+                broke.kind
+            ));
+        }
+    }
     if status.peers.is_empty() {
         text.push_str("\nNo node is paired. Next: lockstep invite here, or lockstep pair\n");
     } else {

@@ -42,9 +42,10 @@ impl Txn<'_> {
         if buried.is_empty() {
             return Ok(());
         }
-        let (t, b, own) = (self.births[i].t, self.births[i].b, self.s.own);
+        let (t, b) = (self.births[i].t, self.births[i].b);
         let mut found = Vec::new();
-        for (e, entry) in self.births[i].rec.entries.iter().enumerate().filter(|(_, e)| e.write.dot.replica() == own) {
+        let entries = self.births[i].rec.entries.iter().enumerate();
+        for (e, entry) in entries.filter(|(_, e)| self.s.is_ours(t, e.write.dot)) {
             for (f, field) in entry.fields.iter().enumerate() {
                 let (Cell::Raw(v), Some((pt, r))) = (&field.cell, self.reference(t, field.col)) else { continue };
                 let Some(p) = self.s.t(pt).table.as_ref().and_then(|p| p.column(&r.target_column)) else { continue };

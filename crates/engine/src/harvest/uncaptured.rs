@@ -11,14 +11,19 @@ use crate::value::Value;
 use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
 
-/// What an audit found that no log tells of.
+/// Columns that were written, with what they held before as far as that is known.
+pub type Written = Vec<(Col, Option<Value>)>;
+
+/// What was done to the rows of one table that no log tells of.
 #[derive(Default)]
 pub struct Uncaptured {
     pub new: Vec<(LocalKey, Vec<Value>)>,
-    pub changed: Vec<(usize, Vec<Col>)>,
-    pub gone: Vec<LocalKey>,
+    /// Births whose rows were written.
+    pub changed: Vec<(usize, Written)>,
+    /// With the row as it was, as far as that is known.
+    pub gone: Vec<(LocalKey, Option<Vec<Value>>)>,
     /// Rows without a key, counted by content.
-    counted: BTreeMap<LocalKey, (usize, Vec<Value>)>,
+    pub counted: BTreeMap<LocalKey, (usize, Vec<Value>)>,
 }
 
 impl Uncaptured {
@@ -76,7 +81,6 @@ impl Txn<'_> {
             self.log_insert(&mut slice, t, table, key, Some(row), now)?;
         }
         for (i, cols) in found.changed {
-            let cols: Vec<(Col, Option<Value>)> = cols.into_iter().map(|c| (c, None)).collect();
             self.local_write(&mut slice, i, &cols, now)?;
         }
         for (key, (rows, row)) in found.counted {
@@ -88,8 +92,11 @@ impl Txn<'_> {
                 self.log_delete(&mut slice, t, key.clone(), row.clone(), now)?;
             }
         }
-        for key in found.gone {
-            self.log_vanished(&mut slice, t, &key, now)?;
+        for (key, row) in found.gone {
+            match row {
+                Some(row) => self.log_delete(&mut slice, t, key, row, now)?,
+                None => self.log_vanished(&mut slice, t, &key, now)?,
+            }
         }
         self.finish(&mut slice)
     }

@@ -7,7 +7,7 @@ use super::{Birth, DotOf, LOCAL_ROW, RAW, Standing, Txn, links};
 use crate::digest::Hash;
 use crate::error::Error;
 use crate::record::{Cell, Col, Existence, LocalDot, Register, Unshown, encode_cell, encode_unshown};
-use crate::store::{ARCHIVED, DELETED, HELD, VISIBLE};
+use crate::store::{ARCHIVED, DELETED, HELD, State, VISIBLE};
 use crate::value::Value;
 use rusqlite::params;
 use std::collections::BTreeSet;
@@ -125,7 +125,7 @@ impl Txn<'_> {
             (Some(k), true) if k.is_content() => self.rows_now.get(&(t, b)).cloned(),
             _ => None,
         };
-        let body = unshown_body(&self.births[i], self.s.own, row.as_deref());
+        let body = unshown_body(&self.births[i], &self.s, row.as_deref());
         let birth = &mut self.births[i];
         birth.rec.hash = hash;
         birth.rec.accounts = accounts;
@@ -254,7 +254,7 @@ impl Txn<'_> {
             .rec
             .entries
             .iter()
-            .filter(|e| e.write.dot.replica() == self.s.own)
+            .filter(|e| self.s.is_ours(t, e.write.dot))
             .flat_map(|e| e.fields.iter())
             .filter_map(|f| if let Cell::Raw(v) = &f.cell { Some((f.col, v.clone())) } else { None })
             .collect();
@@ -408,13 +408,13 @@ impl Txn<'_> {
 }
 
 /// Every value of a birth that its row doesn't show, or doesn't show as it is.
-fn unshown_body(birth: &Birth, own: u32, row: Option<&[Value]>) -> Vec<Unshown> {
+fn unshown_body(birth: &Birth, s: &State, row: Option<&[Value]>) -> Vec<Unshown> {
     let mut body = Vec::new();
     for e in &birth.rec.entries {
         for f in &e.fields {
             let (value, raw) = match &f.cell {
                 Cell::Value(v) => (v, false),
-                Cell::Raw(v) => (v, e.write.dot.replica() != own),
+                Cell::Raw(v) => (v, !s.is_ours(birth.t, e.write.dot)),
                 Cell::Row(_) | Cell::Unread => (&Value::Null, false),
             };
             if !f.shown {

@@ -1,7 +1,7 @@
 //! The attached databases.
 use super::{Error, Result, State};
 use lockstep_engine::config::DatabaseConfig;
-use lockstep_engine::id::{Millis, ReplicaId};
+use lockstep_engine::id::Millis;
 use rusqlite::OptionalExtension;
 use std::path::{Path, PathBuf};
 
@@ -69,40 +69,13 @@ impl State {
         self.change(|db| {
             db.execute("DELETE FROM acknowledged WHERE name = ?1", [name])?;
             db.execute("DELETE FROM told WHERE name = ?1", [name])?;
+            db.execute("DELETE FROM heard WHERE name = ?1", [name])?;
             db.execute("DELETE FROM share WHERE name = ?1", [name])?;
             db.execute("DELETE FROM restriction WHERE name = ?1", [name])?;
             db.execute("DELETE FROM missing WHERE name = ?1", [name])?;
             match db.execute("DELETE FROM attached WHERE name = ?1", [name])? {
                 0 => Err(Error::Unknown { what: "database", name: name.to_owned() }),
                 _ => Ok(()),
-            }
-        })
-    }
-
-    /// Remembers what the file said of its history. Gives what was remembered before.
-    pub fn remember_mark(
-        &self,
-        name: &str,
-        replica: ReplicaId,
-        mark: [u8; 16],
-    ) -> Result<Option<(ReplicaId, [u8; 16])>> {
-        self.change(|db| {
-            let before: Option<(Vec<u8>, Vec<u8>)> = db
-                .query_row(
-                    "SELECT replica, mark FROM attached WHERE name = ?1 AND replica NOT NULL AND mark NOT NULL",
-                    [name],
-                    |r| Ok((r.get(0)?, r.get(1)?)),
-                )
-                .optional()?;
-            db.execute(
-                "UPDATE attached SET replica = ?2, mark = ?3 WHERE name = ?1 AND (replica IS NOT ?2 OR mark IS NOT ?3)",
-                (name, &replica.0[..], &mark[..]),
-            )?;
-            match before {
-                Some((replica, mark)) => {
-                    Ok(Some((ReplicaId(super::bytes("a replica id", replica)?), super::bytes("a mark", mark)?)))
-                }
-                None => Ok(None),
             }
         })
     }
@@ -130,11 +103,6 @@ mod tests {
         assert!(matches!(state.add_database(&entry("users", "/b"), Millis(3)), Err(Error::NameTaken { .. })));
         assert!(matches!(state.add_database(&entry("others", "/a"), Millis(3)), Err(Error::NameTaken { .. })));
         assert_eq!(state.databases().unwrap(), [entry("users", "/a")]);
-        assert_eq!(state.remember_mark("users", ReplicaId([1; 16]), [2; 16]).unwrap(), None);
-        assert_eq!(
-            state.remember_mark("users", ReplicaId([1; 16]), [3; 16]).unwrap(),
-            Some((ReplicaId([1; 16]), [2; 16]))
-        );
         state.remove_database("users").unwrap();
         assert!(matches!(state.remove_database("users"), Err(Error::Unknown { .. })));
     }

@@ -147,6 +147,7 @@ impl State {
             db.execute("DELETE FROM acknowledged WHERE node = ?1", [&node.0[..]])?;
             db.execute("DELETE FROM told WHERE node = ?1", [&node.0[..]])?;
             db.execute("DELETE FROM restriction WHERE node = ?1", [&node.0[..]])?;
+            db.execute("DELETE FROM heard WHERE node = ?1", [&node.0[..]])?;
             Ok(())
         })
     }

@@ -624,7 +624,7 @@ fn cloned() -> Refusal {
     Refusal {
         code: "replica_cloned".into(),
         message: "both nodes hold one replica of a database: one of the machines is a copy of the other".into(),
-        hint: "Run `lockstep doctor` on the copy, so that it begins a new incarnation.".into(),
+        hint: "Run `lockstep restored NAME --rejoin` on the copy, so that it begins a new incarnation.".into(),
     }
 }
 

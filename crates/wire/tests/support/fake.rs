@@ -100,6 +100,8 @@ impl FakeDatabase {
             name: self.name.clone(),
             replica: replica(self.replica),
             mark: Hex([0; 16]),
+            mark_seq: 0,
+            heard: None,
             clock: self.clock,
             digest_key: Hex([self.key; 16]),
             held: 0,

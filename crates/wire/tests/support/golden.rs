@@ -9,9 +9,10 @@ use lockstep_wire::parts::{PartAck, PartHead, PartRequest};
 use std::path::PathBuf;
 
 /// Every message but the batch, by file.
-pub const MESSAGES: [&str; 10] = [
+pub const MESSAGES: [&str; 11] = [
     "hello.json",
     "hello_part.json",
+    "hello_marks.json",
     "pull.json",
     "push_ack.json",
     "digests.json",
@@ -63,6 +64,8 @@ pub fn hello() -> Hello {
             name: "scouting".into(),
             replica: replica(0x11),
             mark: Hex([0x3c; 16]),
+            mark_seq: 0,
+            heard: None,
             clock: Stamp(115_343_360_000_000_001),
             digest_key: Hex([0x5e; 16]),
             held: 2,
@@ -83,6 +86,15 @@ pub fn hello_part() -> Hello {
     table.way = Way::Receive;
     table.withheld = vec!["größe \"x\"".into()];
     table.without = vec!["größe \"x\"".into(), "note".into()];
+    hello
+}
+
+/// The same, from a node that says which mark it is at and what it has heard of the other.
+pub fn hello_marks() -> Hello {
+    let mut hello = hello();
+    hello.databases[0].mark_seq = 4_711;
+    hello.databases[0].heard =
+        Some(HeardMark { replica: replica(0x22), mark_seq: 9_007_199_254_740_993, mark: Hex([0x3d; 16]) });
     hello
 }
 

@@ -1,0 +1,174 @@
+//! The history of a file: a chain of marks, and new incarnations where it breaks.
+//!
+//! Always true here: every transaction that moves a version vector adds a mark that nobody can foretell, so a file
+//! that lacks a mark it once had is an older state of itself, and two files with different marks under one number have
+//! parted. A new incarnation leaves every dot what it is; only what is written from then on bears the new replica's
+//! name. Not here: who remembers which mark, and what to do about a break (the node).
+use crate::attach::check_format;
+use crate::database::Database;
+use crate::error::Error;
+use crate::guest;
+use crate::id::{Millis, ReplicaId, Vectors};
+use crate::store::{self, State, damaged};
+use rusqlite::{Connection, OptionalExtension, params};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::Hasher;
+use std::path::Path;
+
+/// Marks that a file keeps. Who remembers an older one can't tell any more whether the file has gone back.
+const KEPT: u64 = 4096;
+
+/// One mark of a file's history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Its place: 1, 2, 3, … in one file, over all its incarnations.
+    pub seq: u64,
+    /// 128 random bits.
+    pub mark: [u8; 16],
+}
+
+/// How a file's history stands to a mark that somebody remembers of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continuity {
+    /// The file has gone on from there.
+    Continues,
+    /// The file does not come from there: it is older, or has gone another way.
+    Broken,
+}
+
+/// Writes the first mark of a file.
+pub(crate) fn first(c: &Connection, mark: [u8; 16]) -> Result<(), Error> {
+    c.execute("INSERT INTO _lockstep_mark (n, mark) VALUES (1, ?1)", [mark.as_slice()])?;
+    Ok(())
+}
+
+/// The latest mark.
+pub(crate) fn latest(c: &Connection) -> Result<Mark, Error> {
+    let (seq, mark): (u64, Vec<u8>) = c
+        .prepare_cached("SELECT n, mark FROM _lockstep_mark ORDER BY n DESC LIMIT 1")?
+        .query_row([], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?
+        .ok_or_else(|| damaged("no mark"))?;
+    Ok(Mark { seq, mark: mark.try_into().map_err(|_| damaged("a mark"))? })
+}
+
+/// Adds the next mark: of the one before, the moment, what is there now and what chance gave.
+pub(crate) fn next(c: &Connection, s: &State, chance: [u8; 16], now: Millis) -> Result<(), Error> {
+    let mut hash = SipHasher13::new_with_key(&s.mark.mark);
+    hash.write(&chance);
+    hash.write_i64(now.0);
+    hash.write_i64(s.clock.0);
+    for t in &s.tables {
+        hash.write_u128(t.digest);
+    }
+    let (seq, mark) = (s.mark.seq + 1, hash.finish128().as_bytes());
+    c.prepare_cached("INSERT INTO _lockstep_mark (n, mark) VALUES (?1, ?2)")?.execute(params![seq, mark.as_slice()])?;
+    c.prepare_cached("DELETE FROM _lockstep_mark WHERE n <= ?1")?.execute([seq.saturating_sub(KEPT)])?;
+    Ok(())
+}
+
+/// Who an attached file says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Logical name.
+    pub name: String,
+    /// The replica that it is.
+    pub replica: ReplicaId,
+    /// The node of that replica, once its attaching has come to its end.
+    pub node: Option<String>,
+}
+
+/// Who a file says it is; None: it is not attached.
+pub fn known(path: &Path) -> Result<Option<Known>, Error> {
+    let c = guest::open(path)?;
+    if !store::is_attached(&c)? {
+        return Ok(None);
+    }
+    check_format(&c, path)?;
+    let (replica, node) = own(&c)?;
+    Ok(Some(Known { name: store::name(&c)?, replica, node }))
+}
+
+fn own(c: &Connection) -> Result<(ReplicaId, Option<String>), Error> {
+    let (id, node): (Vec<u8>, _) = c.query_row(
+        "SELECT id, node FROM _lockstep_replica WHERE n = (SELECT v FROM _lockstep_meta WHERE k = 'own')",
+        [],
+        |r| Ok((r.get(0)?, r.get(1)?)),
+    )?;
+    Ok((ReplicaId(id.try_into().map_err(|_| damaged("a replica id"))?), node))
+}
+
+impl Database {
+    /// The same, with random bits for the marks that it will write.
+    #[must_use]
+    pub fn with_chance(mut self, chance: [u8; 16]) -> Database {
+        self.chance = chance;
+        self
+    }
+
+    /// The latest mark of the file.
+    pub fn mark(&self) -> Result<Mark, Error> {
+        latest(&self.c)
+    }
+
+    /// The replica that the file is now.
+    pub fn replica(&self) -> Result<ReplicaId, Error> {
+        Ok(own(&self.c)?.0)
+    }
+
+    /// Has the file gone on from a mark that was once its latest? A mark older than those it keeps is believed.
+    pub fn continues(&self, from: Mark) -> Result<Continuity, Error> {
+        let known: Option<Vec<u8>> = self
+            .c
+            .prepare_cached("SELECT mark FROM _lockstep_mark WHERE n = ?1")?
+            .query_row([from.seq], |r| r.get(0))
+            .optional()?;
+        let oldest: u64 = self.c.query_row("SELECT coalesce(min(n), 0) FROM _lockstep_mark", [], |r| r.get(0))?;
+        Ok(match known {
+            Some(mark) if mark == from.mark => Continuity::Continues,
+            None if from.seq < oldest => Continuity::Continues,
+            Some(_) | None => Continuity::Broken,
+        })
+    }
+
+    /// Does a peer with these vectors know writes of this replica that the file itself has not? Then it has gone back.
+    pub fn is_behind_itself(&self, theirs: &Vectors) -> Result<bool, Error> {
+        let s = State::load(&self.c, &self.catalog)?;
+        let own = s.replicas[s.own as usize];
+        Ok(s.tables.iter().filter(|t| t.database.is_none()).any(|t| {
+            let known = theirs.get(&t.name).and_then(|v| v.get(&own)).map_or(0, |seq| seq.0);
+            known > t.vector.get(&s.own).copied().unwrap_or(0)
+        }))
+    }
+
+    /// Begins a new incarnation: from now on this file writes as `new`. What it wrote as `old` stays what it is. Does
+    /// nothing, and says false, where the file is not `old` any more.
+    pub fn begin_incarnation(&mut self, old: ReplicaId, new: ReplicaId, now: Millis) -> Result<bool, Error> {
+        // Before anything else is written, the audit and the logs included.
+        self.write_unchecked(now, |txn| {
+            let before = txn.s.own;
+            if txn.s.replicas[before as usize] != old {
+                return Ok(false);
+            }
+            for t in txn.s.tables.iter().filter(|t| t.database.is_none()) {
+                if let Some(seq) = t.vector.get(&before) {
+                    txn.c.execute(
+                        "INSERT OR REPLACE INTO _lockstep_past (t, r, seq) VALUES (?1, ?2, ?3)",
+                        params![t.n, before, seq],
+                    )?;
+                }
+            }
+            // Other files have followed moves that this one knows nothing of: its next ones are numbered beyond those, and
+            // all that refers to it is looked at again.
+            txn.c.execute(
+                "INSERT INTO _lockstep_moved (n, t, b) SELECT coalesce(max(n), 0) + 1000000000, 0, 0 FROM _lockstep_moved",
+                [],
+            )?;
+            txn.s.own = txn.s.replica_no(new);
+            txn.s.moved = true;
+            txn.s.touch_meta();
+            txn.s.store(txn.c)?;
+            Ok(true)
+        })
+    }
+}
