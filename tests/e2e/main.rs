@@ -5,12 +5,12 @@
 //! Rows carry a text that no other row has, and children a copy of their parents', so that a lost,
 //! doubled or misplaced row is seen by reading the files. No test looks at how long something took.
 
+mod breaks;
 mod capture;
 mod chain;
 mod decide;
 mod example;
 mod foreign;
-mod breaks;
 mod identity;
 mod merge;
 mod references;

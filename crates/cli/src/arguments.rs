@@ -143,7 +143,8 @@ The invite is asked for, or read from standard input with `-`; never give it on 
 
 Examples:
   lockstep pair
-  lockstep pair - --as hq --yes < invite.txt")]
+  lockstep pair - --as hq --yes < invite.txt
+  lockstep pair --copies --prefer there         (this server began as an older copy of the other)")]
     Pair {
         /// `-`: read the invite from standard input
         #[arg(value_name = "-", value_parser = ["-"])]
@@ -157,6 +158,15 @@ Examples:
         /// A column that never leaves this node, nor comes to it
         #[arg(long, value_name = "DB.TABLE.COLUMN")]
         without: Vec<String>,
+        /// The files of both began as copies of one: rows with the same id are one
+        #[arg(long, conflicts_with = "separate")]
+        copies: bool,
+        /// The files began separately: an id says nothing about which row is the same
+        #[arg(long)]
+        separate: bool,
+        /// Which side stands where two rows differ and neither has a time: here, there, or review (decide row by row)
+        #[arg(long, value_name = "SIDE", value_parser = ["here", "there", "review"])]
+        prefer: Option<String>,
         /// Don't ask
         #[arg(long, short)]
         yes: bool,

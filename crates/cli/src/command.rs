@@ -14,6 +14,8 @@ mod sync;
 use crate::Context;
 use crate::arguments::{Command, ConflictsAction, PeersAction};
 use crate::outcome::{Failure, Outcome};
+use lockstep_node::contact::{Origin, Prefer};
+use lockstep_node::pair::Wanted;
 use lockstep_node::pause::Pause;
 
 /// Runs one.
@@ -27,9 +29,19 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Tables { name } => set_up::tables(context, name.as_deref()),
         Command::Agent { listen, advertise } => agent::agent(context, listen, advertise).await,
         Command::Invite { expires, share, without } => pairing::invite(context, expires, &share, &without),
-        Command::Pair { input, name, share, without, yes } => {
-            let wanted = pairing::Wanted { name: name.as_deref(), share: &share, without: &without };
-            pairing::pair(context, input.is_some(), &wanted, yes).await
+        Command::Pair { input, name, share, without, copies, separate, prefer, yes } => {
+            let origin = match (copies, separate) {
+                (true, _) => Some(Origin::Copies),
+                (_, true) => Some(Origin::Separate),
+                (false, false) => None,
+            };
+            let prefer = prefer.map(|side| match side.as_str() {
+                "here" => Prefer::Here,
+                "there" => Prefer::There,
+                _ => Prefer::Review,
+            });
+            let wanted = Wanted { name, share, without, origin };
+            pairing::pair(context, input.is_some(), &wanted, prefer, yes).await
         }
         Command::Peers { action: None } => pairing::peers(context),
         Command::Peers { action: Some(PeersAction::Retire { name }) } => pairing::retire(context, &name),

@@ -7,6 +7,7 @@ pub use crate::attach::{AttachOptions, attach, detach};
 use crate::catalog::Catalog;
 use crate::change::Batch;
 use crate::config::DatabaseConfig;
+use crate::contact::Began;
 use crate::error::Error;
 use crate::extract::Limit;
 use crate::id::{Millis, ReplicaId, Vectors};
@@ -313,19 +314,29 @@ impl Database {
         })
     }
 
-    /// What applying these batches would do. Changes nothing.
-    pub fn preview(&mut self, batches: &[Batch], now: Millis) -> Result<Plan, Error> {
+    /// What applying these batches would do, if the file and that of a replica began so. Changes nothing.
+    pub fn preview(
+        &mut self,
+        batches: &[Batch],
+        began: Option<(ReplicaId, Began)>,
+        now: Millis,
+    ) -> Result<Plan, Error> {
         self.harvest(now)?;
         // In a snapshot, without the write lock: a transaction writes nothing before it is stored.
-        let (done, names) = self.read(now, |txn| {
+        let (done, contact, names) = self.read(now, |txn| {
             txn.follow_siblings()?;
+            if let Some((replica, began)) = began {
+                let n = txn.s.replica_no(replica);
+                txn.s.began[n as usize] = began;
+            }
             for batch in batches {
                 txn.receive(batch)?;
             }
             let plan = txn.settle()?;
             txn.count_plan(&plan)?;
             let names: Vec<String> = txn.s.tables.iter().map(|t| t.name.clone()).collect();
-            Ok((std::mem::take(&mut txn.counts), names))
+            let contact = txn.count_contact()?;
+            Ok((std::mem::take(&mut txn.counts), contact, names))
         })?;
         let tables = done
             .into_iter()
@@ -339,7 +350,7 @@ impl Database {
             })
             .filter(|t| t.inserts + t.updates + t.deletes + t.conflicts > 0)
             .collect();
-        Ok(Plan { tables })
+        Ok(Plan { tables, contact })
     }
 
     pub(crate) fn count_held(&self) -> Result<u64, Error> {
@@ -434,16 +445,6 @@ impl Database {
             txn.s.nodes[n as usize] = Some(node.to_owned());
             txn.s.store(txn.c)?;
             txn.c.execute("UPDATE _lockstep_replica SET node = ?2 WHERE n = ?1", params![n, node])?;
-            Ok(())
-        })
-    }
-
-    /// These files began as copies: rows with the same id that were there before are one (`--copies`).
-    pub fn began_as_copy_of(&mut self, replica: ReplicaId, now: Millis) -> Result<(), Error> {
-        self.write(now, |txn| {
-            let n = txn.s.replica_no(replica);
-            txn.s.store(txn.c)?;
-            txn.c.execute("UPDATE _lockstep_replica SET copies = 1 WHERE n = ?1", [n])?;
             Ok(())
         })
     }

@@ -6,6 +6,7 @@
 use crate::catalog::{Key, Table};
 use crate::change::AliasKind;
 use crate::class::Class;
+use crate::contact::Began;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, LocalDot};
@@ -409,8 +410,12 @@ impl Txn<'_> {
                 if mine.leader == class.leader || !began || self.twins(t, &class.members, &mine.members)? {
                     continue;
                 }
-                let copies = self.s.copies[self.births[s].b.replica() as usize];
-                if (copies || self.same_content(t, &sources, &mine)?) && !self.kept_apart(t, l, mine.leader)? {
+                let one = match self.s.began[self.births[s].b.replica() as usize] {
+                    Began::Copies => true,
+                    Began::Separate => false,
+                    Began::AsFound => self.same_content(t, &sources, &mine)?,
+                };
+                if one && !self.kept_apart(t, l, mine.leader)? {
                     found |= self.make_edge(t, l, mine.leader, AliasKind::Key)?;
                     break;
                 }

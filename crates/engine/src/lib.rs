@@ -12,6 +12,7 @@ mod class;
 pub mod cleanup;
 pub mod config;
 pub mod conflict;
+pub mod contact;
 pub mod database;
 pub mod decide;
 mod digest;

@@ -71,6 +71,27 @@ pub struct Applied {
 pub struct Plan {
     /// By table, those with something to do.
     pub tables: Vec<PlanTable>,
+    /// What both sides have of each synced table. Means something before they have met only.
+    pub contact: Vec<Contact>,
+}
+
+/// What two replicas began with in one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// Name.
+    pub name: String,
+    /// Rows that both have alike.
+    pub same: u64,
+    /// Rows that both have and that differ.
+    pub differing: u64,
+    /// Rows that only this side has.
+    pub only_here: u64,
+    /// Rows that only the other side has.
+    pub only_there: u64,
+    /// Of those, the ones whose id means, or may have meant, another row here.
+    pub id_taken: u64,
+    /// Of the differing ones, those of which neither has a time.
+    pub undatable: u64,
 }
 
 /// The same for one table.

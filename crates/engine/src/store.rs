@@ -4,6 +4,7 @@
 //! name that begins with `_lockstep_`. Numbers given out here (replicas, tables, columns, contexts) never change their
 //! meaning. [`State`] is read anew in every transaction, since another process may have written in between.
 use crate::catalog::{Catalog, Table};
+use crate::contact::Began;
 use crate::error::Error;
 use crate::id::{ReplicaId, Stamp};
 use crate::lineage::{self, Mark};
@@ -133,8 +134,8 @@ pub struct State {
     /// By number; 0 is nobody.
     pub replicas: Vec<ReplicaId>,
     pub nodes: Vec<Option<String>>,
-    /// The file began as a copy of that replica's (`--copies`).
-    pub copies: Vec<bool>,
+    /// How this file and that replica's began.
+    pub began: Vec<Began>,
     pub own: u32,
     pub clock: Stamp,
     /// The latest mark of the file's history.
@@ -196,7 +197,7 @@ impl State {
             name: name(c)?,
             replicas: vec![ReplicaId([0; 16])],
             nodes: vec![None],
-            copies: vec![false],
+            began: vec![Began::AsFound],
             own: meta::<u32>(c, "own")?.ok_or_else(|| damaged("no own replica"))?,
             clock: Stamp(meta(c, "clock")?.unwrap_or(0)),
             mark: lineage::latest(c)?,
@@ -224,7 +225,7 @@ impl State {
             }
             s.replicas.push(ReplicaId(bytes16(Some(r.get(1)?), "replica id")?));
             s.nodes.push(r.get(2)?);
-            s.copies.push(r.get::<_, i64>(3)? != 0);
+            s.began.push(Began::from_number(r.get(3)?));
         }
         s.stored_replicas = s.replicas.len();
         let mut q = c.prepare_cached("SELECT t, r, seq FROM _lockstep_past")?;
@@ -440,7 +441,7 @@ impl State {
         }
         self.replicas.push(id);
         self.nodes.push(None);
-        self.copies.push(false);
+        self.began.push(Began::AsFound);
         (self.replicas.len() - 1) as u32
     }
 

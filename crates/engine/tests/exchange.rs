@@ -415,7 +415,7 @@ fn a_preview_says_what_applying_does_and_changes_nothing() {
     }
     assert!(batches.len() > 2);
     let before = b.rows("SELECT * FROM team");
-    let plan = b.open().preview(&batches, now()).unwrap();
+    let plan = b.open().preview(&batches, None, now()).unwrap();
     assert_eq!(b.rows("SELECT * FROM team"), before);
     let team = &plan.tables[0];
     assert_eq!((team.inserts, team.deletes, team.conflicts, team.id_moves), (1, 1, 1, 1));

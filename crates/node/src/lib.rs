@@ -9,6 +9,7 @@ pub mod attachment;
 pub mod call;
 pub mod cleanup;
 pub mod conflicts;
+pub mod contact;
 mod courier;
 pub mod engine;
 mod error;

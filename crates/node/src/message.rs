@@ -1,6 +1,7 @@
 //! The messages of pairing and waiting. Those of a session are in the wire crate.
 //!
 //! Always true here: a message names its version and its type, and one with anything unknown in it is refused.
+use crate::contact::Origin;
 use crate::status::Share;
 use lockstep_engine::id::Vectors;
 use serde::de::DeserializeOwned;
@@ -82,6 +83,9 @@ pub struct Join {
     pub name: String,
     /// What it wants to share; empty: all it was invited to.
     pub share: Vec<Share>,
+    /// How its files and those of the other began, if somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Message for Join {
@@ -185,8 +189,12 @@ mod tests {
     fn golden_messages_of_version_1() {
         let share = vec![Share::whole("users")];
         check(
-            &Join { proof: "ab".into(), name: "pit".into(), share: share.clone() },
+            &Join { proof: "ab".into(), name: "pit".into(), share: share.clone(), origin: None },
             r#"{"v":1,"type":"join","proof":"ab","name":"pit","share":[{"what":"users","direction":"both"}]}"#,
+        );
+        check(
+            &Join { proof: "ab".into(), name: "pit".into(), share: Vec::new(), origin: Some(Origin::Copies) },
+            r#"{"v":1,"type":"join","proof":"ab","name":"pit","share":[],"origin":"copies"}"#,
         );
         check(
             &Joined { proof: "cd".into(), name: "hq".into(), share },

@@ -330,16 +330,25 @@ impl Node {
         shared().try_for_each(|d| self.meet_replica(d, peer, &hello.name))
     }
 
-    /// Remembers whose a replica is, here and in the file, where rules may name the node.
+    /// Remembers whose a replica is, here and in the file: rules may name the node, and a person may have said how the
+    /// two files began.
     fn meet_replica(&self, database: &DatabaseHello, peer: NodeId, name: &str) -> Result<()> {
-        if !self.remember_replica(database.replica, peer)? || !pair::good_name(name) {
+        if !self.remember_replica(database.replica, peer)? {
             return Ok(());
         }
         let Some(attached) = self.state.databases()?.into_iter().find(|d| d.name == database.name) else {
             return Ok(());
         };
-        let now = self.now();
-        self.with_database(&attached, |db| db.name_replica(database.replica, name, now))
+        let (now, origin) = (self.now(), self.origin(peer)?);
+        self.with_database(&attached, |db| {
+            if let Some(origin) = origin {
+                db.began(database.replica, origin.began(), now)?;
+            }
+            if pair::good_name(name) {
+                db.name_replica(database.replica, name, now)?;
+            }
+            Ok(())
+        })
     }
 
     pub(crate) fn siblings(&self, name: &str) -> Result<Vec<Sibling>> {

@@ -1,5 +1,6 @@
 //! Pairing and its end: invites, joining, retiring.
 use crate::call::Link;
+use crate::contact::Origin;
 use crate::identity::NodeId;
 use crate::invite::{Invite, Secret, Side};
 use crate::message::{Join, Joined, Message};
@@ -38,6 +39,21 @@ pub struct Joining {
     exact: bool,
     /// What would be shared.
     pub shares: Vec<Share>,
+    /// How the files of the two began, if somebody said.
+    pub origin: Option<Origin>,
+}
+
+/// What a person says of a pairing, besides the invite.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// What to call the other node; none: what it calls itself.
+    pub name: Option<String>,
+    /// Share this only: `DB` or `DB.TABLE`. Empty: all that the invite shares.
+    pub share: Vec<String>,
+    /// Columns that never leave: `DB.TABLE.COLUMN`.
+    pub without: Vec<String>,
+    /// How the files of the two began.
+    pub origin: Option<Origin>,
 }
 
 /// Why two nodes were not paired.
@@ -163,14 +179,9 @@ impl Node {
 
     /// Joins the node that made the invite. It knows this node then; here nothing is remembered, and nothing is
     /// exchanged, before [`Node::confirm`]. Can be repeated: a pairing that was interrupted goes on.
-    /// Columns in `without`, named `DB.TABLE.COLUMN`, never leave.
-    pub async fn join(
-        &self,
-        invite: &Invite,
-        name: Option<&str>,
-        share: &[String],
-        without: &[String],
-    ) -> Result<Joining> {
+    pub async fn join(&self, invite: &Invite, wanted: &Wanted) -> Result<Joining> {
+        let Wanted { name, share, without, origin } = wanted;
+        let name = name.as_deref();
         if invite.node == self.id() {
             return Err(PairError::Myself.into());
         }
@@ -182,11 +193,12 @@ impl Node {
         }
         let link = Link::new(self.identity(), invite.node, &invite.address)?;
         self.withhold(&mut share.iter().map(Share::whole).collect(), without)?;
-        let wanted = share.iter().map(Share::whole).collect();
+        let lines = share.iter().map(Share::whole).collect();
         let request = Join {
             proof: hex(&invite.secret.proof(Side::Joining, invite.node, self.id())),
             name: self.name()?,
-            share: wanted,
+            share: lines,
+            origin: *origin,
         };
         let answer = match link.post(crate::routes::JOIN, request.to_bytes(), ANSWER, REQUEST).await {
             Ok(answer) => Joined::from_bytes(&answer)?,
@@ -206,12 +218,13 @@ impl Node {
         // What the other keeps back it says itself; these lines are what this node lets pass.
         shares.iter_mut().for_each(|s| s.without.clear());
         self.withhold(&mut shares, without)?;
-        Ok(Joining { peer, exact: name.is_some(), shares })
+        Ok(Joining { peer, exact: name.is_some(), shares, origin: *origin })
     }
 
     /// Remembers a peer that was joined. From here on the two sync.
     pub fn confirm(&self, joining: &Joining) -> Result<Peer> {
-        let Joining { peer, exact, shares } = joining;
+        let Joining { peer, exact, shares, origin } = joining;
+        self.set_origin(peer.node, *origin)?;
         let address = peer.address.as_deref();
         let name = self.state().add_peer(peer.node, (&peer.name, *exact), address, shares, self.now())?;
         Ok(self.state().peer(&name)?)
@@ -243,6 +256,7 @@ impl Node {
         }
         let accepted = self.state().accept(invite.id, caller, &request.name, &share, now)?;
         let name = accepted.ok_or(PairError::NotInvited)?;
+        self.set_origin(caller, request.origin)?;
         tracing::info!(node = %caller, %name, "paired");
         let proof = Secret(invite.secret).proof(Side::Inviting, self.id(), caller);
         share.iter_mut().for_each(|s| s.without.clear());

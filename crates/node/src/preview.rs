@@ -6,6 +6,7 @@
 use crate::NodeId;
 use crate::access::{Access, Lines};
 use crate::call::Link;
+use crate::contact::{ContactLine, Origin};
 use crate::engine::Plan;
 use crate::message::{Message as _, PlanLine, Previewed};
 use crate::node::Node;
@@ -16,6 +17,7 @@ use crate::state::{AttachedDatabase, Peer};
 use crate::status::Share;
 use crate::{Error, Result};
 use lockstep_engine::change::{Batch, Existence, Item};
+use lockstep_engine::contact::Began;
 use lockstep_engine::id::{ReplicaId, Vectors};
 use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit, TableHello, Way};
 use lockstep_wire::session::Store;
@@ -41,6 +43,9 @@ pub struct Preview {
     pub incoming: Changes,
     /// What would change there.
     pub outgoing: Changes,
+    /// What both have, table by table, where they have not met before. Empty where that is too much to fetch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contact: Vec<ContactLine>,
     /// Stands for exactly this.
     pub plan: String,
 }
@@ -114,6 +119,26 @@ pub(crate) fn lines(plan: Plan) -> Vec<PlanLine> {
     plan.tables.into_iter().map(line).collect()
 }
 
+/// Has neither anything of the other yet?
+fn have_not_met(mine: &DatabaseHello, theirs: &DatabaseHello) -> bool {
+    let knows = |d: &DatabaseHello, replica: &ReplicaId| d.tables.iter().any(|t| t.vector.contains_key(replica));
+    !knows(mine, &theirs.replica) && !knows(theirs, &mine.replica)
+}
+
+fn contact_lines(database: &str, access: &Access, plan: &Plan) -> Vec<ContactLine> {
+    let passes = |c: &&crate::engine::Contact| access.of(database, &c.name).passes();
+    let line = |c: &crate::engine::Contact| ContactLine {
+        name: format!("{database}.{}", c.name),
+        same: c.same,
+        differing: c.differing,
+        only_here: c.only_here,
+        only_there: c.only_there,
+        id_taken: c.id_taken,
+        undatable: c.undatable,
+    };
+    plan.contact.iter().filter(passes).map(line).collect()
+}
+
 /// What one side lacks of the other, counted by the writes it lacks, if that is much. A table of which it has nothing
 /// gets the other's rows.
 fn too_much(has: &DatabaseHello, other: &DatabaseHello, except: &[String]) -> Option<Vec<PlanLine>> {
@@ -162,20 +187,26 @@ fn counted(batches: &[Batch]) -> Vec<PlanLine> {
 impl Node {
     /// What a session with this peer would do now.
     pub async fn preview(self: &Arc<Node>, peer: &Peer) -> Result<Preview> {
-        let shares = self.state().shares(peer.node)?;
-        self.preview_with(peer, &shares).await
+        let (shares, origin) = (self.state().shares(peer.node)?, self.origin(peer.node)?);
+        self.preview_with(peer, &shares, origin).await
     }
 
     /// The same for a peer that is not remembered yet.
-    pub async fn preview_with(self: &Arc<Node>, peer: &Peer, shares: &[Share]) -> Result<Preview> {
+    pub async fn preview_with(
+        self: &Arc<Node>,
+        peer: &Peer,
+        shares: &[Share],
+        origin: Option<Origin>,
+    ) -> Result<Preview> {
         let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
         let link = Link::new(self.identity(), peer.node, address)?;
-        let lines = Lines::new(shares, self.state().restrictions(peer.node)?);
-        let access = self.state().access_with(peer.node, lines)?;
+        let between = Lines::new(shares, self.state().restrictions(peer.node)?);
+        let access = self.state().access_with(peer.node, between)?;
         let mut look =
             Look { node: self.clone(), peer: peer.node, access, link, limits: Limits::default(), hash: Sha256::new() };
         let (mine, theirs) = look.greet().await?;
         let (mut incoming, mut outgoing) = (Changes::default(), Changes::default());
+        let mut contact = Vec::new();
         for mine in &mine {
             let Some(theirs) = theirs.iter().find(|d| d.name == mine.name) else { continue };
             let rules = |d: &DatabaseHello| -> BTreeMap<String, Hex<32>> {
@@ -194,7 +225,12 @@ impl Node {
                 incoming.estimated = true;
             } else {
                 let batches = look.pull(mine, &not_received).await?;
-                incoming.add(&mine.name, look.plan_here(&mine.name, batches).await?);
+                let began = origin.map(|o| (theirs.replica, o.began()));
+                let plan = look.plan_here(&mine.name, batches, began).await?;
+                if have_not_met(mine, theirs) {
+                    contact.extend(contact_lines(&mine.name, &look.access, &plan));
+                }
+                incoming.add(&mine.name, lines(plan));
             }
             let (lines, estimated) = match too_much(theirs, mine, &except) {
                 Some(lines) => (lines, true),
@@ -209,13 +245,18 @@ impl Node {
             look.stand(theirs);
         }
         let plan = Hex::<32>(look.hash.finalize().into()).to_string();
-        Ok(Preview { peer: peer.name.clone(), incoming, outgoing, plan })
+        Ok(Preview { peer: peer.name.clone(), incoming, outgoing, contact, plan })
     }
 
     /// What a batch of a peer would do here.
-    pub(crate) fn preview_batches(&self, database: &AttachedDatabase, batches: &[Batch]) -> Result<Vec<PlanLine>> {
+    pub(crate) fn preview_batches(
+        &self,
+        database: &AttachedDatabase,
+        batches: &[Batch],
+        began: Option<(ReplicaId, Began)>,
+    ) -> Result<Plan> {
         let now = self.now();
-        Ok(lines(self.with_database(database, |db| db.preview(batches, now))?))
+        self.with_database(database, |db| db.preview(batches, began, now))
     }
 }
 
@@ -295,12 +336,9 @@ impl Look {
         }
     }
 
-    async fn plan_here(&self, database: &str, batches: Vec<Batch>) -> Result<Vec<PlanLine>> {
-        if batches.iter().all(|b| b.items.is_empty()) {
-            return Ok(Vec::new());
-        }
+    async fn plan_here(&self, database: &str, batches: Vec<Batch>, began: Option<(ReplicaId, Began)>) -> Result<Plan> {
         let (node, database) = (self.node.clone(), self.node.state().database(database)?);
-        blocking(move || node.preview_batches(&database, &batches)).await
+        blocking(move || node.preview_batches(&database, &batches, began)).await
     }
 
     /// All that this node has and the peer lacks.

@@ -449,7 +449,7 @@ async fn preview(State(served): State<Served>, Extension(Caller(id)): Extension<
         if !access.names(&database.name) {
             return Err(crate::pair::PairError::NothingShared.into());
         }
-        node.preview_batches(&database, &[batch])
+        Ok(crate::preview::lines(node.preview_batches(&database, &[batch], None)?))
     })
     .await?;
     Ok(json(message::Previewed { tables }.to_bytes()))

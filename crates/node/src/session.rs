@@ -71,6 +71,24 @@ pub struct SyncEntry {
     pub error: Option<Problem>,
 }
 
+impl SyncEntry {
+    /// With what a further session did that belongs to it.
+    pub(crate) fn follow(&mut self, more: SyncEntry) {
+        self.sent += more.sent;
+        self.received += more.received;
+        self.applied += more.applied;
+        self.conflicts += more.conflicts;
+        self.id_moves += more.id_moves;
+        self.rounds += more.rounds;
+        self.duration_ms += more.duration_ms;
+        self.bytes_sent += more.bytes_sent;
+        self.bytes_received += more.bytes_received;
+        (self.held, self.held_there) = (more.held, more.held_there);
+        (self.verified, self.result) = (more.verified, more.result);
+        (self.tables, self.error) = (more.tables, more.error);
+    }
+}
+
 /// A table that was not found equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableEntry {

@@ -1,6 +1,7 @@
 //! Agents that sync by themselves: what the application writes on one side is on the other soon after.
 use lockstep_node::agent::{Agent, AgentOptions};
 use lockstep_node::attachment::Attach;
+use lockstep_node::pair::Wanted;
 use lockstep_node::pause::Pause;
 use lockstep_node::session::unwatched;
 use lockstep_node::state::{RunResult, Trigger};
@@ -77,7 +78,7 @@ impl Site {
 async fn pair(joiner: &Site, host: &Site) {
     let invite = host.node().invite(PATIENCE, &[], &[]).unwrap().invite;
     let node = joiner.node();
-    let joining = node.join(&invite, Some(host.name), &[], &[]).await.unwrap();
+    let joining = node.join(&invite, &Wanted { name: Some(host.name.to_owned()), ..Wanted::default() }).await.unwrap();
     let peer = node.confirm(&joining).unwrap();
     let entry = node.sync(&peer, Trigger::Pair, &unwatched).await.unwrap();
     assert_eq!(entry.result, RunResult::Verified, "{entry:?}");

@@ -2,6 +2,7 @@
 //! once.
 use lockstep_node::attachment::Attach;
 use lockstep_node::call::{self, Link};
+use lockstep_node::pair::Wanted;
 use lockstep_node::server::{self, Bounds};
 use lockstep_node::session::{SyncEntry, unwatched};
 use lockstep_node::state::{AgentPlace, Peer, RunResult, Trigger};
@@ -82,7 +83,7 @@ impl Site {
 async fn two() -> (Site, Site) {
     let (host, joiner) = (site("host").await, site("joiner").await);
     let invite = host.node.invite(SOON, &[], &[]).unwrap().invite;
-    let joining = joiner.node.join(&invite, None, &[], &[]).await.unwrap();
+    let joining = joiner.node.join(&invite, &Wanted::default()).await.unwrap();
     joiner.node.confirm(&joining).unwrap();
     let address = joiner.node.state().agent().unwrap().unwrap().advertised;
     host.node.state().set_address(joiner.node.id(), &address).unwrap();

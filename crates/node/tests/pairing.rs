@@ -4,6 +4,7 @@ use lockstep_engine::id::Millis;
 use lockstep_node::call::{self, Link};
 use lockstep_node::identity::Identity;
 use lockstep_node::invite::{Invite, Secret};
+use lockstep_node::pair::Wanted;
 use lockstep_node::server::{self, Bounds};
 use lockstep_node::state::{AgentPlace, AttachedDatabase, Peer};
 use lockstep_node::{Error, Home, Node, system_clock};
@@ -58,7 +59,10 @@ async fn serving(name: &str, bounds: Bounds) -> Serving {
 
 /// Joins and confirms.
 async fn join(who: &World, invite: &Invite, name: Option<&str>, share: &[String]) -> Result<Peer, Error> {
-    let joining = who.node.join(invite, name, share, &[]).await?;
+    let joining = who
+        .node
+        .join(invite, &Wanted { name: name.map(str::to_owned), share: share.to_vec(), ..Wanted::default() })
+        .await?;
     who.node.confirm(&joining)
 }
 
@@ -197,7 +201,7 @@ async fn who_does_not_shake_hands_is_dropped_and_does_not_keep_others_out() {
 async fn a_pairing_that_is_declined_leaves_nothing_on_either_side() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
     let invite = invited(&hq);
-    let joining = pit.node.join(&invite, None, &[], &[]).await.unwrap();
+    let joining = pit.node.join(&invite, &Wanted::default()).await.unwrap();
     assert!(pit.node.peers().unwrap().is_empty(), "nothing is remembered before it is confirmed");
     pit.node.decline(&joining).await.unwrap();
     assert!(hq.world.node.peers().unwrap().is_empty());

@@ -5,6 +5,7 @@ use lockstep_engine::change::{Cell, Item};
 use lockstep_engine::id::Millis;
 use lockstep_engine::value::Value;
 use lockstep_node::call;
+use lockstep_node::pair::Wanted;
 use lockstep_node::state::{RunResult, Trigger};
 use lockstep_node::status::Direction;
 use lockstep_wire::message::{Hello, Message as _, Pull, PullLimit};
@@ -180,7 +181,7 @@ async fn pairing_shows_what_is_shared_and_points_out_what_looks_sensitive() {
     let here = host.node.shared_tables(&invitation.share).unwrap();
     let user = here.iter().find(|t| t.name == "d.user").unwrap();
     assert_eq!((user.without.len(), user.sensitive.len()), (1, 0), "{here:?}");
-    let joining = joiner.node.join(&invitation.invite, None, &[], &[]).await.unwrap();
+    let joining = joiner.node.join(&invitation.invite, &Wanted::default()).await.unwrap();
     let there = joiner.node.sharing(&joining).unwrap();
     let user = there.iter().find(|t| t.name == "d.user").unwrap();
     assert_eq!(user.sensitive, ["password_hash"], "the joiner has not been told yet, and is warned");

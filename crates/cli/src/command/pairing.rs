@@ -6,11 +6,11 @@ use crate::progress::Bar;
 use crate::text;
 use jiff::Timestamp;
 use lockstep_node::Node;
+use lockstep_node::contact::Prefer;
 use lockstep_node::invite::Invite;
-use lockstep_node::pair::Joining;
+use lockstep_node::pair::{Joining, Wanted};
 use lockstep_node::preview::Preview;
 use lockstep_node::share::SharedTable;
-use lockstep_node::state::Trigger;
 use lockstep_node::status::{Direction, PeerStatus};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
@@ -52,18 +52,14 @@ fn picture(line: &str) -> String {
     }
 }
 
-/// What the person says of the pairing.
-pub struct Wanted<'a> {
-    /// What to call the other node.
-    pub name: Option<&'a str>,
-    /// Share this only.
-    pub share: &'a [String],
-    /// Columns that never leave.
-    pub without: &'a [String],
-}
-
 /// Pairs.
-pub async fn pair(context: &Context, from_input: bool, wanted: &Wanted<'_>, yes: bool) -> Result<Outcome, Failure> {
+pub async fn pair(
+    context: &Context,
+    from_input: bool,
+    wanted: &Wanted,
+    prefer: Option<Prefer>,
+    yes: bool,
+) -> Result<Outcome, Failure> {
     let can_ask = !context.json && !from_input && std::io::stdin().is_terminal();
     if !yes && !can_ask {
         return Err(Failure::usage(
@@ -74,7 +70,7 @@ pub async fn pair(context: &Context, from_input: bool, wanted: &Wanted<'_>, yes:
     }
     let node = context.node()?;
     let invite: Invite = read_invite(from_input)?.parse().map_err(lockstep_node::Error::from)?;
-    let joining = node.join(&invite, wanted.name, wanted.share, wanted.without).await?;
+    let joining = node.join(&invite, wanted).await?;
     let sharing = node.sharing(&joining)?;
     let preview = match shown(&node, &joining, &sharing, yes).await {
         Ok(preview) => preview,
@@ -85,7 +81,7 @@ pub async fn pair(context: &Context, from_input: bool, wanted: &Wanted<'_>, yes:
     };
     let peer = node.confirm(&joining)?;
     let bar = Bar::new(context.json);
-    let run = node.sync(&peer, Trigger::Pair, &|p| bar.session(p)).await;
+    let run = node.first_sync(&peer, prefer, &|p| bar.session(p)).await;
     bar.done();
     let run = run?;
     let text = format!("Paired with {}.\n\n{}", text::plain(&peer.name), sync::told(std::slice::from_ref(&run)));
@@ -117,7 +113,7 @@ fn read_invite(from_input: bool) -> Result<String, Failure> {
 
 /// What the first sync would do; asks whether that shall be, unless the answer was given before.
 async fn shown(node: &Arc<Node>, joining: &Joining, sharing: &[SharedTable], yes: bool) -> Result<Preview, Failure> {
-    let preview = node.preview_with(&joining.peer, &joining.shares).await?;
+    let preview = node.preview_with(&joining.peer, &joining.shares, joining.origin).await?;
     if yes || agreed(joining, sharing, &preview).map_err(|e| Failure::usage("no_answer", e.to_string(), ""))? {
         return Ok(preview);
     }

@@ -138,10 +138,36 @@ pub fn previewed(preview: &Preview) -> String {
     };
     let peer = text::plain(&preview.peer);
     format!(
-        "{}\n\n{}",
+        "{}{}\n\n{}",
+        met(preview),
         side(&format!("From {peer} to here"), &preview.incoming),
         side(&format!("From here to {peer}"), &preview.outgoing)
     )
+}
+
+/// What both have, where they meet for the first time.
+fn met(preview: &Preview) -> String {
+    let lines = preview.contact.iter().filter(|c| c.same + c.differing + c.only_here + c.only_there > 0);
+    let rows: Vec<_> = lines
+        .map(|c| {
+            let mut row = vec![c.name.clone()];
+            let counts = [c.same, c.differing, c.undatable, c.only_here, c.only_there, c.id_taken];
+            row.extend(counts.map(|n| if n == 0 { String::new() } else { n.to_string() }));
+            row
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = ["table", "same", "differing", "undatable", "only here", "only there", "id taken"];
+    let mut text = format!("Before anything is exchanged:\n{}\n", text::table(&head, &head[1..], rows));
+    if preview.contact.iter().any(|c| c.undatable > 0) {
+        text.push_str(
+            "Undatable: both differ and neither has a time. --prefer here|there|review chooses; else a rule does, and\n\
+             the other value is kept as a conflict.\n",
+        );
+    }
+    format!("{text}\n")
 }
 
 /// Compares.

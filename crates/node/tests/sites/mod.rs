@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 use lockstep_node::attachment::Attach;
 use lockstep_node::call::Link;
+use lockstep_node::pair::Wanted;
 use lockstep_node::server::{self, Bounds};
 use lockstep_node::session::{SyncEntry, unwatched};
 use lockstep_node::state::{AgentPlace, Peer, RunResult, Trigger};
@@ -89,7 +90,7 @@ impl Site {
 /// Pairs two, without the first sync. `without`: columns that the host withholds.
 pub async fn pair(joiner: &Site, host: &Site, without: &[String]) {
     let invite = host.node.invite(SOON, &[], without).unwrap().invite;
-    let joining = joiner.node.join(&invite, None, &[], &[]).await.unwrap();
+    let joining = joiner.node.join(&invite, &Wanted::default()).await.unwrap();
     joiner.node.confirm(&joining).unwrap();
     host.node.state().set_address(joiner.node.id(), &joiner.address).unwrap();
 }
