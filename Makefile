@@ -11,10 +11,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PROFILE ?= dev
 OUT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
-UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
+UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path "ui/dist*" -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo build bench test check rust-check rust-test ui ui-check console types icons clean distclean
+.PHONY: pictures help setup setup-core demo build bench test check rust-check rust-test ui ui-check console types icons clean distclean
 
 help: ## Names the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +61,11 @@ rust-test: ui/dist/index.html
 ui: ui/dist/index.html ## The console's pages
 
 ui-check: ui/dist/index.html
-	cd ui && $(NPM) run --silent check && $(NPM) test --silent
+	cd ui && $(NPM) run --silent check && $(NPM) test --silent && $(NPM) run --silent browser
 	ui/node_modules/.bin/prettier --log-level warn --print-width 110 --check tests/console
+
+pictures: ui/node_modules/.package-lock.json ## Takes the pictures of the console in docs/ anew
+	cd ui && $(NPM) run --silent pictures
 
 console: ## Starts the console on this computer's node (LOCKSTEP_HOME chooses another)
 	@sh tools/setup.sh core console
@@ -85,7 +88,7 @@ ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
 
 clean: ## Removes what was built; node_modules and your databases stay
 	$(CARGO) clean
-	rm -rf ui/dist .demo
+	rm -rf ui/dist ui/dist-scripted .demo
 
 distclean: clean ## And node_modules
 	rm -rf ui/node_modules

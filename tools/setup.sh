@@ -2,7 +2,7 @@
 # Installs what this project needs and the machine lacks: `tools/setup.sh [core] [console]`.
 #
 #   core      a C compiler (SQLite and zstd are compiled in), Python for the example, Rust's components
-#   console   WebKitGTK for the desktop console, and what its tests open a window with
+#   console   WebKitGTK for the desktop console, and what its tests open a window and its pages with
 #
 # Debian and its relatives are served through apt. Rust and Node are not installed behind anybody's
 # back: what is missing is said, with the way to get it. Nothing is done where nothing is missing.
@@ -69,6 +69,7 @@ core() {
 
 console() {
     packages pkg-config libwebkit2gtk-4.1-dev xvfb xauth dbus webkit2gtk-driver
+    command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || packages chromium fonts-dejavu-core
     for tool in fmt clippy; do
         cargo "$tool" --version >/dev/null 2>&1 || rustup component add "$(echo $tool | sed 's/^fmt$/rustfmt/')" ||
             lacks "cargo $tool"

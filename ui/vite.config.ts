@@ -2,14 +2,19 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { svelteTesting } from "@testing-library/svelte/vite";
 import { defineConfig } from "vitest/config";
 
-// What is built is index.html alone; design.html, with the scripted host, is only served by `npm run design`.
-export default defineConfig({
+// What is shipped is index.html alone. design.html, with the scripted host, is served by `npm run design` and built
+// (`--mode scripted`) for the tests in a browser.
+export default defineConfig(({ mode }) => ({
   plugins: [svelte(), svelteTesting()],
   build: {
     target: "safari17",
     // The content security policy allows no data: address and no inline script.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    ...(mode === "scripted" && {
+      outDir: "dist-scripted",
+      rolldownOptions: { input: "design.html" },
+    }),
   },
   server: { host: "127.0.0.1", port: 5173, strictPort: true },
   test: {
@@ -18,4 +23,4 @@ export default defineConfig({
     setupFiles: ["src/test.setup.ts"],
     restoreMocks: true,
   },
-});
+}));

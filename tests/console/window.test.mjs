@@ -88,10 +88,10 @@ async function shutsOut(window) {
 test("without a node the window says so, and what to do", async (t) => {
   const window = await open(t, node(await place(t), "nowhere").environment);
 
-  assert.equal(await window.text("h1"), "This computer has no node yet");
+  assert.equal(await window.text(".headline h1"), "This computer has no node yet");
   const page = await window.text("main");
   assert.match(page, /There is no node in /);
-  assert.match(page, /lockstep init --name/);
+  assert.match(page, /Set up/);
 });
 
 test("the window shows the state of the real node", async (t) => {
@@ -99,7 +99,7 @@ test("the window shows the state of the real node", async (t) => {
   school.begin(1234);
   const window = await open(t, school.environment);
 
-  assert.equal(await window.text("h1"), "No other node is paired yet");
+  assert.equal(await window.text(".headline h1"), "No other node is paired yet");
   assert.match(await window.text("header"), /school-server/);
   const databases = await window.text("[aria-labelledby=databases]");
   assert.match(databases, /scouting\n.*school-server\.db/);
@@ -117,7 +117,7 @@ test("Sync now makes two servers one, and says when a server is gone", async (t)
   venue.lockstep(["pair", "-", "--yes"], JSON.parse(school.lockstep(["invite", "--json"])).invite);
 
   const window = await open(t, venue.environment);
-  assert.equal(await window.text("h1"), "Everything is in step");
+  assert.equal(await window.text(".headline h1"), "Everything is in step");
   assert.match(await window.text("[aria-labelledby=databases]"), /Rows\n50/);
   assert.match(await window.text("[aria-labelledby=peers]"), /school-server\nIn step/);
 
@@ -132,14 +132,14 @@ test("Sync now makes two servers one, and says when a server is gone", async (t)
   venue.sql("DELETE FROM team WHERE id = 2");
   await window.click("button.primary");
   await window.reads("[aria-labelledby=run]", /Did not work/);
-  await window.reads("h1", /^school-server can't be reached$/);
+  await window.reads(".headline h1", /^school-server can't be reached$/);
   assert.match(await window.text("main"), /1 row will be sent when that changes/);
   assert.deepEqual(await shutsOut(window), []);
 });
 
 test("the page can't do more than it was given", async (t) => {
   const window = await open(t, node(await place(t), "nowhere").environment);
-  await window.text("h1");
+  await window.text(".headline h1");
 
   // Set by hand, since the bridge answers later than the script that asks.
   const answer = async (command) => {

@@ -10,11 +10,14 @@ class Preferences {
   theme = $state<Theme>(kept("theme", THEMES, "system"));
   text = $state<TextSize>(kept("text", TEXT_SIZES, 100));
   utc = $state<boolean>(localStorage.getItem("lockstep.utc") === "yes");
+  /** What the desktop says; null: the browser is asked. Not kept. */
+  desktopIsDark = $state<boolean | null>(null);
 
   /** Shows it and keeps it. To be called in an effect. */
   apply(): void {
     const root = document.documentElement.dataset;
-    root.theme = this.theme;
+    const desktop = this.desktopIsDark === null ? "system" : this.desktopIsDark ? "dark" : "light";
+    root.theme = this.theme === "system" ? desktop : this.theme;
     root.text = String(this.text);
     localStorage.setItem("lockstep.theme", this.theme);
     localStorage.setItem("lockstep.text", String(this.text));

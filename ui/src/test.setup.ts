@@ -8,3 +8,14 @@ HTMLDialogElement.prototype.close = function () {
   this.open = false;
   this.dispatchEvent(new Event("close"));
 };
+
+// jsdom lays nothing out: what a list asks to know which of its rows are in view.
+Object.defineProperty(HTMLElement.prototype, "offsetHeight", { value: 600 });
+Object.defineProperty(HTMLElement.prototype, "offsetWidth", { value: 800 });
+Object.defineProperty(Element.prototype, "clientHeight", { value: 600 });
+globalThis.ResizeObserver ??= class {
+  observe() {}
+  unobserve() {}
+  disconnect() {}
+};
+Element.prototype.scrollTo ??= () => {};

@@ -32,7 +32,7 @@ const page = <T>(items: T[] = []) => ({ items, total: count(items.length) });
 const noConflicts = { ...page<never>(), counts: { held: "0", auto: "0", reviewed: "0" } };
 
 /** Each makes its scene anew, since ages count from now. */
-export const overviewScenes = {
+const overviewScenes = {
   fine: () => overview({ status: inTurn(status("fine")), syncNow: inTurn(syncRun()) }),
   pending: () =>
     overview({

@@ -1,5 +1,6 @@
 // The one sentence at the top, and the word and tone of each badge. State is always shape, word and colour.
-import type { Capture, Count, DatabaseView, Failure, PeerView, StatusView } from "../host/types";
+import type { Visit } from "../frame/console.svelte";
+import type { Capture, Count, DatabaseView, Failure, PeerView, Screen, StatusView } from "../host/host";
 import { count, counted, isNone, listed, sentence, sum } from "../text/count";
 import { ago, local } from "../text/time";
 
@@ -13,8 +14,8 @@ export interface Headline {
   word: string;
   sentence: string;
   detail: string;
-  /** What to type next, where the command can do what the console can't yet. */
-  commands: string[];
+  /** The screen where a person goes on from here. */
+  next: { screen: Screen; label: string; visit?: Visit } | null;
 }
 
 export function headline(status: StatusView, syncing: boolean, now: number): Headline {
@@ -24,7 +25,7 @@ export function headline(status: StatusView, syncing: boolean, now: number): Hea
       word: "Syncing",
       sentence: "Syncing now",
       detail: "The applications go on working meanwhile.",
-      commands: [],
+      next: null,
     };
   }
   switch (status.state) {
@@ -45,7 +46,7 @@ export function headline(status: StatusView, syncing: boolean, now: number): Hea
             ? "Sync is paused"
             : `Sync is paused until ${local(status.paused_until, now)}`,
         detail: "Writes are still captured. Nothing travels until then, unless you press Sync now.",
-        commands: [],
+        next: null,
       };
     case "pending":
       return pending(status);
@@ -57,7 +58,7 @@ export function headline(status: StatusView, syncing: boolean, now: number): Hea
         word: "In step",
         sentence: "Everything is in step",
         detail: `Compared and found equal: ${verified(status, now)}.`,
-        commands: [],
+        next: null,
       };
   }
 }
@@ -71,9 +72,7 @@ function setup(status: StatusView): Headline {
     detail: nothing
       ? "Attach the files of the application on this computer; a backup is written first."
       : "Make an invite on one node and give it to the other.",
-    commands: nothing
-      ? ["lockstep attach scouting=/path/to/scouting.db"]
-      : ["lockstep invite", "lockstep pair --as other-server"],
+    next: { screen: "setup", label: nothing ? "Choose files" : "Invite or join" },
   };
 }
 
@@ -84,7 +83,7 @@ export function withoutNode(failure: Failure): Headline {
     word: "Set-up needed",
     sentence: "This computer has no node yet",
     detail: sentence(failure.message),
-    commands: ["lockstep init --name this-server", "lockstep attach scouting=/path/to/scouting.db"],
+    next: { screen: "setup", label: "Set up" },
   };
 }
 
@@ -97,7 +96,7 @@ function error(status: StatusView): Headline {
         ? "The balance could not be drawn"
         : `${counted(status.values_lost, "value is", "values are")} in no account`,
       detail: sentence(status.values_lost_because ?? "The balance does not add up."),
-      commands: ["lockstep verify"],
+      next: { screen: "compare", label: "Verify", visit: { now: true } },
     };
   }
   const here = status.databases.find((d) => d.capture.kind === "problem");
@@ -108,7 +107,7 @@ function error(status: StatusView): Headline {
     word: "Error",
     sentence: `Writes ${here ? "to" : "at"} ${name} may go unseen`,
     detail: sentence(problem(here?.capture ?? there?.capture) ?? ""),
-    commands: here ? [`lockstep tables ${here.name}`] : [],
+    next: here ? { screen: "settings", label: "Tables and capture", visit: { tab: "tables" } } : null,
   };
 }
 
@@ -129,7 +128,7 @@ function conflict(status: StatusView): Headline {
         ? parts.join(", ")
         : `${listed(there)} ${there.length === 1 ? "holds" : "hold"} changes that wait for a person`,
     detail: "Nothing is lost: both sides of each are kept, whole.",
-    commands: parts.length > 0 ? ["lockstep conflicts", "lockstep quarantine"] : [],
+    next: parts.length > 0 ? { screen: "conflicts", label: "Look at them" } : null,
   };
 }
 
@@ -145,7 +144,7 @@ function offline(status: StatusView, now: number): Headline {
         ? "Nothing waits to be sent"
         : `${counted(waiting, "row")} will be sent when that changes`) +
       `; last verified: ${verified({ ...status, peers: away }, now)}.`,
-    commands: [],
+    next: null,
   };
 }
 
@@ -159,7 +158,7 @@ function pending(status: StatusView): Headline {
       status.agent === null
         ? "No agent runs on this computer: they travel when you press Sync now."
         : "The agent sends them as soon as the other side answers.",
-    commands: [],
+    next: { screen: "pending", label: "See which" },
   };
 }
 
@@ -173,7 +172,7 @@ function stale(status: StatusView, now: number): Headline {
         ? `Not compared yet with ${listed(never.map((p) => p.name))}`
         : `Not compared for a while`,
     detail: never.length > 0 ? "Sync now to compare both sides." : `Last verified: ${verified(status, now)}.`,
-    commands: [],
+    next: null,
   };
 }
 

@@ -1,5 +1,5 @@
 // Counts come as text, since they may be larger than a JavaScript number can hold exactly.
-import type { Count } from "../host/types";
+import type { Count } from "../host/host";
 
 const grouped = new Intl.NumberFormat("en");
 
@@ -30,4 +30,12 @@ export function sentence(text: string): string {
 /** `a`, `a and b`, `a, b and c`. */
 export function listed(names: string[]): string {
   return new Intl.ListFormat("en-GB").format(names);
+}
+
+/** `900 bytes`, `12 kB`, `3.4 MB`. */
+export function bytes(of: Count): string {
+  const some = Number(of);
+  if (some < 1000) return counted(of, "byte");
+  if (some < 1_000_000) return `${Math.round(some / 1000)} kB`;
+  return `${(some / 1_000_000).toFixed(1)} MB`;
 }

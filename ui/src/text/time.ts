@@ -1,5 +1,5 @@
 // Moments and lengths of time, as people say them.
-import type { Millis } from "../host/types";
+import type { Millis } from "../host/host";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -49,4 +49,10 @@ export function clock(offset: Millis | null): string {
   const ms = Number(offset);
   if (Math.abs(ms) < SECOND) return "same as here";
   return `${length(Math.abs(ms))} ${ms > 0 ? "ahead" : "behind"}`;
+}
+
+/** A day (`2026-03-14`) as people write it: `14 Mar`. */
+export function dayName(day: string): string {
+  if (day === "") return "";
+  return new Date(`${day}T12:00:00`).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
 }

@@ -11,7 +11,7 @@ const FIELDS = new Set(
 );
 
 function poison(of: unknown, field = ""): unknown {
-  if (typeof of === "string") return FIELDS.has(field) ? ATTACK : of;
+  if (typeof of === "string") return FIELDS.has(field) ? `${ATTACK} ${of}` : of;
   if (Array.isArray(of))
     return of.map((one) => (field === "columns" ? poison(one, "text") : poison(one, field)));
   if (typeof of !== "object" || of === null) return of;

@@ -42,7 +42,17 @@ export function world(): Host {
 
   return {
     listen: () => () => {},
-    status: async () => overview.status("fine"),
+    status: async () => {
+      const open = clashes.filter((c) => c.state !== "reviewed").length;
+      const waits = open > 0 || held.length > 0;
+      return overview.status(waits ? "conflict" : "fine", {
+        conflicts_unreviewed: count(open),
+        databases: [
+          overview.database("scouting", "48210", { held: count(held.length), pending: "13" }),
+          overview.database("users", "214"),
+        ],
+      });
+    },
     syncNow: async () => overview.syncRun(),
     stopSync: async () => {},
     verify: async ({ peer }) =>

@@ -1,6 +1,12 @@
 // What the page knows of the node, kept fresh while it is looked at.
-import { asFailure, type Host } from "../host/host";
-import type { Failure, RunView, StatusView } from "../host/types";
+import {
+  asFailure,
+  type Failure,
+  type Host,
+  type Progress,
+  type RunView,
+  type StatusView,
+} from "../host/host";
 
 const READ_EVERY = 10_000;
 const CLOCK_EVERY = 1_000;
@@ -15,8 +21,17 @@ export class Watch {
   runFailure = $state.raw<Failure | null>(null);
   syncing = $state(false);
   reading = $state(false);
+  /** What the node is at, if it says so. */
+  progress = $state.raw<Progress | null>(null);
+  /** Moves whenever something has changed in the node. */
+  changes = $state(0);
   /** This computer's clock, for ages. */
   now = $state(Date.now());
+
+  /** There is somebody to sync with, and no sync runs. */
+  get canSync(): boolean {
+    return this.status !== null && this.status.state !== "setup" && !this.syncing;
+  }
 
   readonly #host: Host;
 
@@ -35,10 +50,15 @@ export class Watch {
       if (document.visibilityState === "visible") void this.read();
     };
     document.addEventListener("visibilitychange", shown);
+    const deaf = this.#host.listen((event) => {
+      if (event.kind === "changed" || event.kind === "ran") this.changed();
+      if (event.kind === "progress") this.progress = event.progress;
+    });
     return () => {
       clearInterval(clock);
       clearInterval(reads);
       document.removeEventListener("visibilitychange", shown);
+      deaf();
     };
   }
 
@@ -56,18 +76,34 @@ export class Watch {
     }
   }
 
-  async sync(): Promise<void> {
+  /** Something was done: what is shown is read again. */
+  changed(): void {
+    this.changes += 1;
+    void this.read();
+  }
+
+  async sync(peer: string | null = null): Promise<void> {
     if (this.syncing) return;
     this.syncing = true;
     this.run = null;
     this.runFailure = null;
     try {
-      this.run = await this.#host.syncNow({ peer: null });
+      this.run = await this.#host.syncNow({ peer });
     } catch (thrown) {
       this.runFailure = asFailure(thrown);
     } finally {
       this.syncing = false;
+      this.progress = null;
+      this.changes += 1;
       await this.read();
+    }
+  }
+
+  async stop(): Promise<void> {
+    try {
+      await this.#host.stopSync();
+    } catch (thrown) {
+      this.runFailure = asFailure(thrown);
     }
   }
 

@@ -1,0 +1,47 @@
+// What the screens share: the host, what is known of the node, which screen is open and why.
+import { getContext, setContext } from "svelte";
+import type { Host, RowName, RunResult, Screen } from "../host/host";
+import { Watch } from "./watch.svelte";
+
+/** What a screen is opened for. Each takes what concerns it. */
+export interface Visit {
+  peer?: string;
+  /** `2026-03-14` */
+  day?: string;
+  result?: RunResult;
+  row?: RowName;
+  /** `held`, `auto`, `reviewed`, `quarantine` under Conflicts; a section under Settings. */
+  tab?: string;
+  /** The screen does at once what it is for: compares, makes the plan anew. */
+  now?: boolean;
+}
+
+export class Console {
+  readonly host: Host;
+  readonly watch: Watch;
+  screen = $state<Screen>("overview");
+  visit = $state.raw<Visit>({});
+  /** Counts the visits: a screen that is opened again starts anew. */
+  visits = $state(0);
+
+  constructor(host: Host) {
+    this.host = host;
+    this.watch = new Watch(host);
+  }
+
+  open(screen: Screen, visit: Visit = {}): void {
+    this.screen = screen;
+    this.visit = visit;
+    this.visits += 1;
+  }
+}
+
+const KEY = Symbol("console");
+
+export function provideConsole(console: Console): Console {
+  return setContext(KEY, console);
+}
+
+export function useConsole(): Console {
+  return getContext<Console>(KEY);
+}

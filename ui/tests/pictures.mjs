@@ -1,0 +1,65 @@
+// Takes the pictures of docs/console.md anew: `make pictures`. The scenes stand still, so a picture only changes when
+// what it shows does. With a folder as argument: every scene in every look, to be looked at by a person.
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { openBrowser, settled } from "./browser.mjs";
+
+const DOCS = resolve(import.meta.dirname, "../../docs/pictures");
+const SMALL = { width: 960, height: 640 };
+/** What the documents show: a scene, a look, and what is done first. */
+const PICTURES = {
+  overview: ["conflict", { width: 960, height: 1180 }],
+  pending: ["pendingRows", SMALL],
+  conflicts: ["conflictsRows", { width: 960, height: 700 }, async (page) => page.keyboard.press("2")],
+  quarantine: ["conflictsRows", SMALL, async (page) => page.getByRole("tab", { name: /Quarantine/ }).click()],
+  runs: ["runsRows", SMALL, async (page) => page.keyboard.press("j")],
+  compare: ["compareDiffers", SMALL],
+  history: ["historyRows", { ...SMALL, theme: "dark" }],
+  settings: ["settingsAll", SMALL],
+  setup: [
+    "setupAttach",
+    { width: 960, height: 800 },
+    async (page) => {
+      await page.getByRole("button", { name: "Choose files…" }).click();
+      await page.getByRole("button", { name: "Look into them" }).click();
+    },
+  ],
+};
+const LOOKS = {
+  light: {},
+  dark: { theme: "dark" },
+  large: { text: 200 },
+  small: { width: 720, height: 520 },
+};
+
+const browser = await openBrowser();
+
+async function take(file, scene, look, act) {
+  const { page, wrong, close } = await browser.open(scene, look);
+  await settled(page);
+  await act?.(page);
+  await settled(page);
+  await page.screenshot({ path: file });
+  if (wrong.length > 0) throw new Error(`${scene}: ${wrong}`);
+  await close();
+}
+
+try {
+  const folder = process.argv[2];
+  if (folder === undefined) {
+    await mkdir(DOCS, { recursive: true });
+    for (const [name, [scene, look, act]] of Object.entries(PICTURES)) {
+      await take(join(DOCS, `${name}.png`), scene, look, act);
+    }
+  } else {
+    await mkdir(folder, { recursive: true });
+    const { page, close } = await browser.open("fine");
+    const scenes = await page.evaluate(() => globalThis.scenes);
+    await close();
+    for (const [name, look] of Object.entries(LOOKS)) {
+      for (const scene of scenes) await take(join(folder, `${scene}-${name}.png`), scene, look);
+    }
+  }
+} finally {
+  await browser.close();
+}
