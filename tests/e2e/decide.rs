@@ -120,3 +120,65 @@ fn a_version_is_brought_back_everywhere_also_of_a_row_that_was_deleted() {
     let none = b.lockstep(&["history", "notes.careful", "1", "--restore", "ffff"]);
     assert_eq!((none.status, &none.json["error"]["code"]), (1, &json!("unknown")), "{none:?}");
 }
+
+/// Rows that refer to each other, with a guard that small numbers trip and a check that can't be met at once.
+const GUARDED: Schema<'static> = Schema {
+    databases: &[(
+        "notes",
+        "CREATE TABLE note (id INTEGER NOT NULL, tag TEXT, body TEXT, PRIMARY KEY (id), CHECK (tag <> body));
+         CREATE TABLE mark (id INTEGER NOT NULL, note_id INTEGER NOT NULL REFERENCES note (id), PRIMARY KEY (id));",
+    )],
+    config: "[databases.notes.tables.note]\nguard = { rows = 5, share = 0.2 }\n",
+};
+
+#[test]
+fn so_many_deletes_wait_until_exactly_these_are_let_through() {
+    let (a, b) = two(GUARDED);
+    let rows: Vec<Value> = (1..=20).map(|i| json!([format!("t{i}")])).collect();
+    a.many("notes", "INSERT INTO note (tag, body) VALUES (?, 'b')", json!(rows));
+    sync(&b, &a);
+    a.sql("notes", "DELETE FROM note WHERE id <= 10");
+    assert_eq!(sync(&b, &a).status, 3, "something waits for a person");
+    assert_eq!(
+        (a.number("notes", "SELECT count(*) FROM note"), b.number("notes", "SELECT count(*) FROM note")),
+        (10, 20)
+    );
+    let held = b.lockstep(&["deletes"]);
+    let guarded = &held.json["guarded"][0];
+    assert_eq!((held.status, &guarded["table"], &guarded["rows"]), (3, &json!("notes.note"), &json!(10)), "{held:?}");
+    let none = b.lockstep(&["deletes", "allow", "ffff"]);
+    assert_eq!(none.status, 1, "{none:?}");
+    let id = guarded["id"].as_str().expect("an id");
+    assert_eq!(b.well(&["deletes", "allow", id])["rows"], json!(10));
+    assert_eq!(sync(&b, &a).status, 0);
+    all_read(&[&a, &b], "notes", "SELECT count(*) FROM note", &["10"]);
+    // And the other way: the rows are wanted after all.
+    a.sql("notes", "DELETE FROM note WHERE id <= 18");
+    sync(&b, &a);
+    let held = b.well(&["deletes"]);
+    b.well(&["deletes", "keep", held["guarded"][0]["id"].as_str().expect("an id")]);
+    assert_eq!(sync(&b, &a).status, 0);
+    all_read(&[&a, &b], "notes", "SELECT count(*) FROM note", &["10"]);
+}
+
+#[test]
+fn what_is_held_is_listed_with_its_reason_and_goes_by_itself_or_by_a_word() {
+    let (a, b) = two(GUARDED);
+    a.sql("notes", "INSERT INTO note (tag, body) VALUES ('r', 'x')");
+    sync(&b, &a);
+    a.sql("notes", "UPDATE note SET tag = 'same'");
+    b.sql("notes", "UPDATE note SET body = 'same'");
+    assert_eq!(sync(&b, &a).status, 3);
+    let list = b.lockstep(&["quarantine"]);
+    let held = &list.json["held"][0];
+    assert_eq!((list.status, &held["reason"], &held["by"]), (3, &json!("constraint"), &json!("alpha")), "{list:?}");
+    assert_eq!(b.well(&["quarantine", "retry"]), json!({ "applied": 0, "held": 1 }));
+    let id = held["id"].as_str().expect("an id");
+    let refused = b.lockstep(&["quarantine", "allow", id]);
+    assert_eq!((refused.status, &refused.json["error"]["code"]), (1, &json!("still_held")), "{refused:?}");
+    // Somebody mends it on the other server.
+    a.sql("notes", "UPDATE note SET tag = 'mended'");
+    assert_eq!(sync(&b, &a).status, 0);
+    all_read(&[&a, &b], "notes", "SELECT tag, body FROM note", &["mended | same"]);
+    assert_eq!(b.well(&["quarantine"])["held"], json!([]));
+}

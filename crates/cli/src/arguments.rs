@@ -233,9 +233,32 @@ Examples:
         action: Option<ConflictsAction>,
     },
 
-    /// List what is held and why
-    #[command(after_help = "Example: lockstep quarantine")]
-    Quarantine,
+    /// List what is held and why, try it again, or let it through
+    #[command(after_help = "\
+What waits for something to come is tried by itself when it comes.
+
+Examples:
+  lockstep quarantine
+  lockstep quarantine retry
+  lockstep quarantine allow 9b31c0")]
+    Quarantine {
+        #[command(subcommand)]
+        action: Option<QuarantineAction>,
+    },
+
+    /// List the deletes that the guard holds, and say what is to become of them
+    #[command(after_help = "\
+A run that would delete more than 100 rows and more than a fifth of a table holds these deletes; a table's
+`guard = { rows = 100, share = 0.2 }` in lockstep.toml says other numbers.
+
+Examples:
+  lockstep deletes
+  lockstep deletes allow 41d7e2
+  lockstep deletes keep 41d7e2")]
+    Deletes {
+        #[command(subcommand)]
+        action: Option<DeletesAction>,
+    },
 
     /// Show every known version of one row, or bring one back
     #[command(after_help = "\
@@ -384,6 +407,37 @@ pub enum PeersAction {
         /// Columns of the table that go neither way
         #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
         without: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineAction {
+    /// Try to apply what waits
+    Retry {
+        /// This one, by its id or the beginning of it [default: all]
+        id: Option<String>,
+    },
+    /// Let one through: a write from a clock far ahead gets today's stamp
+    Allow {
+        /// Its id, or the beginning of it
+        id: String,
+        /// Also if other rows go with it
+        #[arg(long)]
+        anyway: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeletesAction {
+    /// Let exactly these through, on this node
+    Allow {
+        /// Their id, or the beginning of it; it names another set when others have joined
+        id: String,
+    },
+    /// Let their rows live, on every node
+    Keep {
+        /// Their id, or the beginning of it
+        id: String,
     },
 }
 

@@ -7,12 +7,13 @@ mod history;
 mod look;
 mod pairing;
 mod pause;
+mod quarantine;
 mod rows;
 mod set_up;
 mod sync;
 
 use crate::Context;
-use crate::arguments::{Command, ConflictsAction, PeersAction};
+use crate::arguments::{Command, ConflictsAction, DeletesAction, PeersAction, QuarantineAction};
 use crate::outcome::{Failure, Outcome};
 use lockstep_node::contact::{Origin, Prefer};
 use lockstep_node::pair::Wanted;
@@ -64,7 +65,18 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::History { table, key, restore: Some(version), children } => {
             history::restore(context, &table, &key, &version, children)
         }
-        Command::Quarantine => rows::quarantine(context),
+        Command::Quarantine { action: None } => quarantine::list(context),
+        Command::Quarantine { action: Some(QuarantineAction::Retry { id }) } => {
+            quarantine::retry(context, id.as_deref())
+        }
+        Command::Quarantine { action: Some(QuarantineAction::Allow { id, anyway }) } => {
+            quarantine::allow(context, &id, anyway)
+        }
+        Command::Deletes { action: None } => quarantine::deletes(context),
+        Command::Deletes { action: Some(DeletesAction::Allow { id }) } => {
+            quarantine::decide_deletes(context, &id, false)
+        }
+        Command::Deletes { action: Some(DeletesAction::Keep { id }) } => quarantine::decide_deletes(context, &id, true),
         Command::Verify { peer } => sync::verify(context, peer.as_deref()).await,
         Command::Digest { name, table } => copy::digest(context, &name, table.as_deref()),
         Command::Runs { since } => look::runs(context, since),

@@ -207,6 +207,8 @@ impl Txn<'_> {
         };
         if c.stamp > limit {
             self.set_dot(t, dot, DotOf::Future);
+            let n = fields.len() as i64 + i64::from(existence.is_some());
+            self.account_future(t, n);
             self.futures.push(Future { t, b, write, existence, fields, origin });
             return Ok(());
         }
@@ -241,6 +243,7 @@ impl Txn<'_> {
             self.s.push_clock(f.write.stamp);
             self.set_dot(t, LocalDot(d), DotOf::Births(Vec::new()));
             self.due.push((t, LocalDot(d), n));
+            self.account_future(t, -f.registers());
             self.merge_change(f)?;
         }
         Ok(())
@@ -248,6 +251,7 @@ impl Txn<'_> {
 
     /// After any merge: identities, losers inside classes, and the plan of the rows.
     pub fn settle(&mut self) -> Result<crate::rows::RowPlan, Error> {
+        self.drop_seen_futures()?;
         self.touch_all_waiting()?;
         self.touch_left_parents()?;
         if self.s.last {

@@ -111,7 +111,8 @@ impl Record {
     pub fn loser_lives(&self) -> bool {
         match self.kind {
             ConflictKind::UpdateDelete | ConflictKind::ParentDeleted | ConflictKind::DeleteGuard => false,
-            ConflictKind::Review | ConflictKind::Clock => false,
+            // A row that was put aside, or a delete of one.
+            ConflictKind::Review | ConflictKind::Clock => self.loser == self.birth,
             ConflictKind::UpdateUpdate
             | ConflictKind::DeleteUpdate
             | ConflictKind::InsertInsert

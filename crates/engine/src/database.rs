@@ -298,6 +298,7 @@ impl Database {
             txn.follow_siblings()?;
             txn.receive(batch)?;
             let plan = txn.settle()?;
+            let plan = txn.guard(plan)?;
             txn.write_rows(plan)?;
             let sum = total(&txn.counts);
             txn.store()?;
@@ -333,6 +334,7 @@ impl Database {
                 txn.receive(batch)?;
             }
             let plan = txn.settle()?;
+            let plan = txn.guard(plan)?;
             txn.count_plan(&plan)?;
             let names: Vec<String> = txn.s.tables.iter().map(|t| t.name.clone()).collect();
             let contact = txn.count_contact()?;

@@ -4,10 +4,12 @@
 //! never from outside; its write has seen everything that has come, held or not, so it settles the matter on every node
 //! (merge-rules 6); it applies whole or not at all, and is refused where what was asked for would still wait. Not here:
 //! what waits (`waiting`), and how a row is written (`rows`).
+mod allow;
 mod effect;
 mod resolve;
 mod restore;
 
+pub use allow::{Guarded, Retried};
 pub use restore::Restored;
 
 use crate::change::{ConflictKind, Kept};

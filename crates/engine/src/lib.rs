@@ -3,6 +3,7 @@
 //! It knows one file at a time (and reads those it refers to), and does no I/O but SQLite. Time and randomness are
 //! passed in. See `docs/architecture.md`.
 mod apply;
+mod aside;
 mod attach;
 mod audit;
 pub mod capture;

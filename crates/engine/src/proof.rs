@@ -95,8 +95,23 @@ pub fn verify(txn: &mut Txn<'_>) -> Result<Verification, Error> {
         tables.push(found);
     }
     recounted.archived = lost as u64 + lost_in_class;
+    recounted.held += futures(txn)?;
     recounted.total = balance.total;
     Ok(Verification { tables, balance, recounted })
+}
+
+/// Registers that lie beside their places for their stamps.
+fn futures(txn: &Txn<'_>) -> Result<u64, Error> {
+    let all: Vec<(u32, i64)> = txn
+        .c
+        .prepare_cached("SELECT DISTINCT t, d FROM _lockstep_future")?
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut n = 0;
+    for (t, d) in all {
+        n += txn.futures_of(t, LocalDot(d))?.iter().map(|f| f.registers().unsigned_abs()).sum::<u64>();
+    }
+    Ok(n)
 }
 
 fn count_rows(txn: &Txn<'_>, table: &Table) -> Result<u64, Error> {

@@ -4,12 +4,14 @@
 //! references (merge-rules 13, 18); whatever a shown row refers to stays shown (19); a unique clash leaves every row
 //! what its application sees (20). Not here: which writes are current (`transaction`), what is one row (`class`).
 mod follow;
+mod guard;
 mod sql;
 mod unique;
 mod write;
 
 pub use sql::{content_is_there, keys_with};
 
+use crate::aside::Why;
 use crate::catalog::Table;
 use crate::change::ConflictKind;
 use crate::class::Class;
@@ -20,7 +22,7 @@ use crate::record::{Cell, Col, Existence, LocalDot, Register};
 use crate::sibling::Foreign;
 use crate::transaction::{HeldRow, Standing, Txn};
 use crate::value::Value;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 type ClassId = (u32, LocalDot);
@@ -214,9 +216,20 @@ impl Txn<'_> {
         };
         let sources = self.sources(class)?;
         let anchors = self.anchors(class)?;
-        let needed = !lives && (plan.extra.contains(&(t, l)) || self.needed(class, &mut HashSet::new())?);
+        let asides = self.class_asides(class)?;
+        let needed = !lives
+            && (plan.extra.contains(&(t, l))
+                || self.needed(class, &mut HashSet::new())?
+                || !anchors.is_empty() && self.stays_for_aside(class)?);
         if !(lives || needed) || sources.is_empty() {
             return Ok(if lives { Plan::Waits(Vec::new()) } else { Plan::Gone });
+        }
+        if anchors.is_empty()
+            && let Some(why) = members.iter().find_map(|&m| asides.get(&self.births[m].b))
+        {
+            // A new row that a person has put aside.
+            let reason = why.reason();
+            return Ok(Plan::Waits(vec![HeldRow { register: None, dot: None, reason, waits: None }]));
         }
         let wait = |reason, waits| Plan::Waits(vec![HeldRow { register: None, dot: None, reason, waits }]);
         if self.poisoned.contains(&(t, l)) {
@@ -263,7 +276,7 @@ impl Txn<'_> {
             };
             show.new[p] = Some(Value::Integer(id));
         }
-        if let Some(waits) = self.fill_columns(plan, &mut show, &sources, members, doubles)? {
+        if let Some(waits) = self.fill_columns(plan, &mut show, &sources, members, doubles, &asides)? {
             return Ok(Plan::Waits(vec![waits]));
         }
         for (p, c) in table.columns.iter().enumerate() {
@@ -288,19 +301,19 @@ impl Txn<'_> {
             }
         }
         if show.dead {
-            show.held.extend(self.held_deletes(members));
+            show.held.extend(self.held_deletes(members, &asides));
         }
         Ok(Plan::Show(Box::new(show)))
     }
 
     /// The deletes of a row that is shown all the same.
-    fn held_deletes(&self, members: &[usize]) -> Vec<HeldRow> {
+    fn held_deletes(&self, members: &[usize], asides: &BTreeMap<LocalDot, Why>) -> Vec<HeldRow> {
         let graves = members.iter().flat_map(|&m| self.births[m].rec.entries.iter().filter(|e| e.is_tombstone()));
         graves
             .map(|e| HeldRow {
                 register: Some(Register::Existence),
                 dot: Some(e.write.dot),
-                reason: ConflictKind::ParentDeleted,
+                reason: asides.get(&e.write.dot).map_or(ConflictKind::ParentDeleted, |why| why.reason()),
                 waits: None,
             })
             .collect()
@@ -318,6 +331,7 @@ impl Txn<'_> {
         sources: &[usize],
         members: &[usize],
         doubles: &HashSet<ClassId>,
+        asides: &BTreeMap<LocalDot, Why>,
     ) -> Result<Option<HeldRow>, Error> {
         let t = show.class.t;
         for col in self.columns_of(sources) {
@@ -335,6 +349,16 @@ impl Txn<'_> {
                         show.held.push(held);
                     }
                 }
+            }
+            if let (Some(why), Some(old)) = (asides.get(&dot), &show.old) {
+                // Put aside: the row goes on showing what it shows.
+                let (reason, value) = (why.reason(), old[p].clone());
+                show.held.push(HeldRow { register: Some(Register::Column(col)), dot: Some(dot), reason, waits: None });
+                self.keep_named(plan, t, col, &value)?;
+                let (d, c) = self.shown_write(members, col).unwrap_or((LocalDot(0), Cell::Unread));
+                show.new[p] = Some(value);
+                show.cells.insert(col, (d, c));
+                continue;
             }
             let (value, dot, cell) = match &cell {
                 Cell::Value(v) => (v.clone(), dot, cell),
@@ -433,7 +457,8 @@ impl Txn<'_> {
         let t = class.t;
         let old = self.stored_row(anchor)?;
         let mut cells = Cells::default();
-        let mut held = if dead { self.held_deletes(members) } else { Vec::new() };
+        let asides = self.class_asides(class)?;
+        let mut held = if dead { self.held_deletes(members, &asides) } else { Vec::new() };
         for (p, _) in table.columns.iter().enumerate() {
             let Some(col) = self.s.t(t).col_at[p] else { continue };
             if let Some(w) = self.shown_write(members, col) {
@@ -658,7 +683,8 @@ impl Txn<'_> {
                 if self.class(class.t, to)?.leader != class.leader || !self.keeps(class, ct, col, dot)? {
                     continue;
                 }
-                if self.class_lives(&child)? || self.needed(&child, path)? {
+                let shown = self.class_lives(&child)? || self.needed(&child, path)?;
+                if shown || !self.anchors(&child)?.is_empty() && self.stays_for_aside(&child)? {
                     return Ok(true);
                 }
             }

@@ -180,6 +180,7 @@ pub struct Txn<'c> {
     pub archive: Vec<Archived>,
     pub lost: BTreeMap<LostKey, Lost>,
     pub decided: BTreeMap<DecidedKey, Decided>,
+    pub aside: crate::aside::Aside,
     pub new_edges: Vec<(u32, Edge)>,
     pub futures: Vec<Future>,
     pub due: Vec<(u32, LocalDot, i64)>,
@@ -224,6 +225,7 @@ impl<'c> Txn<'c> {
             archive: Vec::new(),
             lost: BTreeMap::new(),
             decided: BTreeMap::new(),
+            aside: crate::aside::Aside::default(),
             new_edges: Vec::new(),
             futures: Vec::new(),
             due: Vec::new(),
@@ -482,6 +484,7 @@ impl<'c> Txn<'c> {
         self.counts.clear();
         self.any_held = None;
         self.any_future = None;
+        self.aside.forget();
     }
 
     // ---- liveness (merge-rules 8)

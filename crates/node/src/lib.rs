@@ -26,6 +26,7 @@ pub mod pause;
 pub mod platform;
 pub mod preview;
 pub mod proof;
+pub mod quarantine;
 mod routes;
 pub mod rows;
 pub mod server;

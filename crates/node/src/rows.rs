@@ -1,4 +1,4 @@
-//! Lists of rows: pending and held. Keys and names of columns, no values.
+//! Lists of rows that are pending. Keys and names of columns, no values.
 use crate::Result;
 use crate::engine::{Operation, PendingRow};
 use crate::node::{Node, timestamp};
@@ -27,29 +27,6 @@ pub struct PendingEntry {
     pub at: Timestamp,
     /// The peers that don't have it.
     pub peers: Vec<String>,
-}
-
-/// A change that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HeldEntry {
-    /// Its id.
-    pub id: String,
-    /// Why it waits.
-    pub reason: &'static str,
-    /// Database.
-    pub database: String,
-    /// Table.
-    pub table: String,
-    /// The row's key here, if it has one.
-    pub key: serde_json::Value,
-    /// The columns that wait; empty: the whole row.
-    pub columns: Vec<String>,
-    /// Who wrote it.
-    pub by: Option<String>,
-    /// The id of a held row that has to come first, if that is held itself.
-    pub waits_for: Option<String>,
-    /// Since when.
-    pub at: Timestamp,
 }
 
 /// So many rows are named; beyond that they are only counted.
@@ -132,29 +109,6 @@ impl Node {
             let rows = if writes == 0 { Vec::new() } else { db.pending(&have, PENDING, now)? };
             Ok(Pending { writes, rows })
         })
-    }
-
-    /// What is held, and why.
-    pub fn quarantine(&self) -> Result<Vec<HeldEntry>> {
-        let names = self.replica_names()?;
-        let mut found = Vec::new();
-        for database in self.state().databases()? {
-            self.look(&database)?;
-            for h in self.with_database(&database, |db| db.held())? {
-                found.push(HeldEntry {
-                    id: h.id,
-                    reason: h.reason.name(),
-                    database: database.name.clone(),
-                    table: h.table,
-                    key: key(h.key.as_deref()),
-                    columns: h.columns,
-                    by: h.by.map(|r| named(&names, r)),
-                    waits_for: h.waits_for,
-                    at: timestamp(h.at),
-                });
-            }
-        }
-        Ok(found)
     }
 
     /// Whose replica is whose: this node's own and those that peers have told.

@@ -1,6 +1,6 @@
-//! `pending`, `quarantine`
+//! `pending`
 use crate::Context;
-use crate::outcome::{Exit, Failure, Outcome};
+use crate::outcome::{Failure, Outcome};
 use crate::text;
 use serde_json::{Value, json};
 
@@ -35,25 +35,4 @@ pub fn pending(context: &Context, table: Option<&str>) -> Result<Outcome, Failur
         text.push_str(&format!("\n… and {} more; --json lists them", changes.len() - 200));
     }
     Ok(Outcome::new(json!({ "changes": changes }), text))
-}
-
-/// What is held.
-pub fn quarantine(context: &Context) -> Result<Outcome, Failure> {
-    let held = context.node()?.quarantine()?;
-    let rows = held.iter().map(|h| {
-        vec![
-            h.id.chars().take(12).collect(),
-            h.reason.to_owned(),
-            format!("{}.{}", h.database, h.table),
-            key(&h.key),
-            h.columns.join(", "),
-        ]
-    });
-    let text = if held.is_empty() {
-        "Nothing is held.".to_owned()
-    } else {
-        text::table(&["id", "why", "table", "key", "columns"], &[], rows)
-    };
-    let waits = !held.is_empty();
-    Ok(Outcome::new(json!({ "held": held }), text).ends_if(waits, Exit::Waits))
 }

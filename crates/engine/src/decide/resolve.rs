@@ -233,7 +233,10 @@ impl Txn<'_> {
         if w.future {
             return self.let_future_through(w);
         }
-        self.touched.insert((w.t, w.birth));
+        for m in self.class(w.t, w.leader)?.members.clone() {
+            self.take_up(w.t, m, None)?;
+        }
+        self.touched.insert((w.t, w.leader));
         Ok(0)
     }
 

@@ -2,10 +2,10 @@
 use crate::error::Error;
 use crate::id::{Millis, Stamp};
 use crate::record::{
-    Cell, Col, Entry, Existence, Field, LocalDot, Record, Unshown, Write, decode_unshown, encode_unshown,
+    Cell, Col, Entry, Existence, Field, LocalDot, Record, Register, Unshown, Write, decode_unshown, encode_unshown,
 };
-use crate::store::damaged;
-use crate::transaction::Txn;
+use crate::store::{HELD, TOTAL, damaged};
+use crate::transaction::{Archived, DotOf, Txn};
 use rusqlite::Connection;
 
 /// A stamp this far ahead of the own clock waits.
@@ -27,6 +27,68 @@ impl Txn<'_> {
         let list: Option<Vec<Future>> = list.iter().map(|(b, body)| Future::decode(t, LocalDot(*b), body)).collect();
         list.ok_or_else(|| damaged("a held write"))
     }
+
+    /// So many registers lie beside their places now.
+    pub fn account_future(&mut self, t: u32, n: i64) {
+        let accounts = &mut self.s.t_mut(t).accounts;
+        accounts[TOTAL] += n;
+        accounts[HELD] += n;
+    }
+
+    /// Writes that lie beside registers and were replaced by a write that had seen them: a person has let them through,
+    /// or given them up. They are not merged any more.
+    pub fn drop_seen_futures(&mut self) -> Result<(), Error> {
+        if !self.has_futures()? {
+            return Ok(());
+        }
+        let all: Vec<(u32, i64, i64, i64, Vec<u8>)> = self
+            .c
+            .prepare_cached("SELECT t, d, n, b, body FROM _lockstep_future ORDER BY t, d, n")?
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?
+            .collect::<Result<_, _>>()?;
+        for (t, d, n, b, body) in all {
+            let (d, b) = (LocalDot(d), LocalDot(b));
+            if self.due.contains(&(t, d, n)) {
+                continue;
+            }
+            let Some(i) = self.find(t, b)? else { continue };
+            let f = Future::decode(t, b, &body).ok_or_else(|| damaged("a held write"))?;
+            let registers: Vec<Register> = f
+                .existence
+                .iter()
+                .map(|_| Register::Existence)
+                .chain(f.fields.iter().map(|f| Register::Column(f.col)))
+                .collect();
+            let mut replaced = Vec::new();
+            for r in registers {
+                let present: Vec<Write> = self.births[i]
+                    .rec
+                    .entries
+                    .iter()
+                    .filter(|e| e.holds(r) || e.is_tombstone())
+                    .map(|e| e.write.clone())
+                    .collect();
+                for w in present {
+                    if self.saw(&w, r, d)? {
+                        replaced.push((r, w.dot));
+                        break;
+                    }
+                }
+            }
+            if replaced.len() as i64 == f.registers() {
+                self.due.push((t, d, n));
+                self.set_dot(t, d, DotOf::Births(Vec::new()));
+                self.account_future(t, -f.registers());
+                self.s.t_mut(t).accounts[TOTAL] += f.registers();
+                for (register, by) in replaced {
+                    let field = f.fields.iter().find(|x| Register::Column(x.col) == register);
+                    let (write, cell) = (f.write.clone(), field.map(|x| x.cell.clone()));
+                    self.out_of_register(Archived { t, b, register, write, lost: false, by, cell });
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Has a write that was held for its stamp become due?
@@ -47,6 +109,11 @@ pub struct Future {
 }
 
 impl Future {
+    /// How many registers it writes.
+    pub fn registers(&self) -> i64 {
+        self.fields.len() as i64 + i64::from(self.existence.is_some())
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let (origin, alone, awaits) = self.origin.clone().unwrap_or_default();
         let values: Vec<Unshown> = self

@@ -72,6 +72,7 @@ impl Txn<'_> {
         self.store_edges()?;
         self.store_lost()?;
         self.store_decided()?;
+        self.store_asides()?;
         self.store_archive()?;
         self.store_held()?;
         self.store_futures()?;
