@@ -17,4 +17,5 @@ mod references;
 mod schema;
 mod scouting;
 mod server;
+mod service;
 mod values;

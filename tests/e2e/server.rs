@@ -4,7 +4,7 @@
 //! here, by its handle. Only the host of a pairing runs an agent, so that nothing is synced except
 //! when a test says so: the host can't reach a peer that does not listen.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +44,9 @@ pub struct Server {
     databases: Vec<String>,
     app: App,
     agent: RefCell<Option<Child>>,
+    listened: Cell<bool>,
+    /// What the agent logs.
+    pub log: Cell<&'static str>,
 }
 
 /// How a command ended: its exit status and the document it printed.
@@ -76,7 +79,15 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("lockstep-e2e-").tempdir().expect("a folder for the test");
         std::fs::write(folder.path().join("lockstep.toml"), schema.config).expect("the configuration is written");
         let databases = schema.databases.iter().map(|(database, _)| (*database).to_owned()).collect();
-        let server = Server { name, folder, databases, app: App::start(), agent: RefCell::new(None) };
+        let server = Server {
+            name,
+            folder,
+            databases,
+            app: App::start(),
+            agent: RefCell::new(None),
+            listened: Cell::new(false),
+            log: Cell::new("info"),
+        };
         for (database, script) in schema.databases {
             server.sql(database, script);
         }
@@ -169,11 +180,16 @@ impl Server {
         if self.agent.borrow().is_some() {
             return;
         }
-        let log = std::fs::File::create(self.folder.path().join("agent.log")).expect("a log for the agent");
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("agent.log"));
+        let log = log.expect("a log for the agent");
+        // Once it has listened, it listens there again, so that peers find it.
+        let first_time = !self.listened.replace(true);
         let mut agent = Command::new(binary())
             .arg("--home")
             .arg(self.home())
-            .args(["agent", "--listen", "127.0.0.1:0"])
+            .arg("agent")
+            .args(first_time.then_some("--listen=127.0.0.1:0"))
+            .env("LOCKSTEP_LOG", self.log.get())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -189,6 +205,27 @@ impl Server {
         assert!(first.starts_with("listening on https://127.0.0.1:"), "{}: the agent said {first}", self.name);
         // Whatever else it says is read, so that it never waits for a reader.
         std::thread::spawn(move || said.iter().for_each(drop));
+    }
+
+    /// Asks the agent to end, as a service manager does, and gives its exit status.
+    #[cfg(unix)]
+    pub fn end_agent(&self) -> Option<i32> {
+        let mut agent = self.agent.borrow_mut().take().expect("it runs");
+        let mut kill = Command::new("kill");
+        kill.args(["-TERM", &agent.id().to_string()]);
+        assert_eq!(bounded(kill, "").0, 0, "it was started here and has not ended yet");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = agent.try_wait().expect("it was started here") {
+                return status.code();
+            }
+            if Instant::now() > until {
+                let _ = agent.kill();
+                let _ = agent.wait();
+                panic!("{}: the agent does not end", self.name);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Ends the agent, if it runs.

@@ -106,7 +106,8 @@ lockstep.toml, beside the first database or given with --config:
 Examples:
   lockstep agent
   lockstep agent --listen 0.0.0.0:7467 --advertise hq.example:7467
-  lockstep agent --advertise none               (a laptop behind a router)")]
+  lockstep agent --advertise none               (a laptop behind a router)
+  lockstep agent --metrics 127.0.0.1:9467")]
     Agent {
         /// Where to listen; port 0 takes any [default: as last time, at first 127.0.0.1:7467]
         #[arg(long, value_name = "ADDR")]
@@ -115,6 +116,9 @@ Examples:
         /// news [default: as last time, at first where it listens]
         #[arg(long, value_name = "ADDR")]
         advertise: Option<String>,
+        /// Answer monitoring on this address of this computer: /health, and /metrics for Prometheus
+        #[arg(long, value_name = "ADDR")]
+        metrics: Option<String>,
     },
 
     /// Make an invite that lets one other node pair with this one

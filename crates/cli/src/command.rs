@@ -15,6 +15,7 @@ mod sync;
 use crate::Context;
 use crate::arguments::{Command, ConflictsAction, DeletesAction, PeersAction, QuarantineAction};
 use crate::outcome::{Failure, Outcome};
+use lockstep_node::agent::AgentOptions;
 use lockstep_node::contact::{Origin, Prefer};
 use lockstep_node::pair::Wanted;
 use lockstep_node::pause::Pause;
@@ -28,7 +29,9 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         }
         Command::Detach { name } => set_up::detach(context, &name).await,
         Command::Tables { name } => set_up::tables(context, name.as_deref()),
-        Command::Agent { listen, advertise } => agent::agent(context, listen, advertise).await,
+        Command::Agent { listen, advertise, metrics } => {
+            agent::agent(context, &AgentOptions { listen, advertise }, metrics.as_deref()).await
+        }
         Command::Invite { expires, share, without } => pairing::invite(context, expires, &share, &without),
         Command::Pair { input, name, share, without, copies, separate, prefer, yes } => {
             let origin = match (copies, separate) {

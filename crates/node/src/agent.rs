@@ -8,7 +8,7 @@ use crate::routes::blocking;
 use crate::server::{self, Bounds, Stop, stopped};
 use crate::state::AgentPlace;
 use crate::watch::{self, Folders};
-use crate::{Error, NodeId, Result, cleanup, courier};
+use crate::{Error, NodeId, Result, cleanup, courier, metrics};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ pub struct Agent {
     node: Arc<Node>,
     listener: TcpListener,
     place: AgentPlace,
+    metrics: Option<TcpListener>,
     _lock: Lock,
 }
 
@@ -71,7 +72,7 @@ impl Agent {
         };
         let place = AgentPlace { listening: local.to_string(), advertised, since: node.now() };
         node.state().set_agent(&place)?;
-        Ok(Agent { node, listener, place, _lock: lock })
+        Ok(Agent { node, listener, place, metrics: None, _lock: lock })
     }
 
     /// Where it listens, as `host:port`.
@@ -79,17 +80,33 @@ impl Agent {
         &self.place.listening
     }
 
+    /// Lets monitoring ask at an address of this computer alone. Gives the one that was taken; port 0: any.
+    pub async fn monitored_at(&mut self, address: &str) -> Result<SocketAddr> {
+        let listener = metrics::bind(address).await?;
+        let listen = |source| Error::Listen { address: address.to_owned(), source };
+        let at = listener.local_addr().map_err(listen)?;
+        self.metrics = Some(listener);
+        Ok(at)
+    }
+
     /// Serves and syncs until it is asked to stop, and lets what is under way finish.
     pub async fn run(self, stop: Stop) -> Result<()> {
         tracing::info!(listening = %self.place.listening, advertised = %self.place.advertised, "the agent runs");
         let background = self.node.state().is_on("schedule.background")?;
-        let serving = server::serve(self.node.clone(), self.listener, Bounds::default(), stop.clone());
+        let peers = server::serve(self.node.clone(), self.listener, Bounds::default(), stop.clone());
+        let monitoring = async {
+            match self.metrics {
+                Some(listener) => metrics::serve(self.node.clone(), listener, stop.clone()).await,
+                None => Ok(()),
+            }
+        };
+        let serving = async { tokio::try_join!(peers, monitoring).map(drop) };
         if background {
             tokio::try_join!(
                 serving,
                 watch::watch(self.node.clone(), stop.clone()),
                 couriers(self.node.clone(), stop.clone()),
-                cleanup::daily(self.node.clone(), stop)
+                cleanup::daily(self.node.clone(), stop.clone())
             )?;
         } else {
             serving.await?;

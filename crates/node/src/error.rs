@@ -1,7 +1,7 @@
 //! Everything that can go wrong at the node's edge, with a stable code, a sentence and a hint.
 use crate::lineage::Whose;
 use crate::status::Problem;
-use crate::{attachment, call, engine, home, identity, invite, message, pair, share, state};
+use crate::{attachment, call, engine, home, identity, invite, message, metrics, pair, share, state};
 
 /// An error of the node, whichever part it comes from.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum Error {
     /// A pairing.
     #[error(transparent)]
     Pair(#[from] pair::PairError),
+    /// Monitoring.
+    #[error(transparent)]
+    Metrics(#[from] metrics::Error),
     /// What is shared with a peer.
     #[error(transparent)]
     Share(#[from] share::ShareError),
@@ -136,6 +139,7 @@ impl Error {
             Error::Call(e) => e.code(),
             Error::Pair(e) => e.code(),
             Error::Share(e) => e.code(),
+            Error::Metrics(e) => e.code(),
             Error::Invite(e) => e.code(),
             Error::Message(e) => e.code(),
             Error::Random { .. } => "no_random",
@@ -163,6 +167,7 @@ impl Error {
             Error::Call(e) => e.hint(),
             Error::Pair(e) => e.hint().map(str::to_owned),
             Error::Share(e) => Some(e.hint().to_owned()),
+            Error::Metrics(e) => Some(e.hint().to_owned()),
             Error::Invite(e) => Some(e.hint().to_owned()),
             Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
             Error::Said { hint, .. } => Some(hint.clone()),
@@ -202,6 +207,7 @@ impl Error {
             | Error::Call(_)
             | Error::Invite(_)
             | Error::Share(_)
+            | Error::Metrics(_)
             | Error::Random { .. }
             | Error::NoAddress { .. }
             | Error::NotReached { .. }

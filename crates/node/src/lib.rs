@@ -20,6 +20,7 @@ pub mod identity;
 pub mod invite;
 pub mod lineage;
 pub mod message;
+pub mod metrics;
 mod node;
 pub mod pair;
 pub mod pause;

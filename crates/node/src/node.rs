@@ -389,6 +389,7 @@ impl Node {
             node: peer.node.to_string(),
             address: peer.address,
             reachable: peer.reachable,
+            failures: peer.failures,
             clock_offset_ms: peer.clock_offset,
             last_verified_at: peer.verified_at.map(timestamp),
             last_run_at: last

@@ -84,6 +84,8 @@ pub struct PeerStatus {
     pub address: Option<String>,
     /// It answered, or came by itself, when it was last expected to.
     pub reachable: bool,
+    /// Failed runs in a row.
+    pub failures: u32,
     /// Its clock minus ours.
     pub clock_offset_ms: Option<i64>,
     /// When the digests of both sides last agreed.

@@ -205,3 +205,42 @@ fn leftovers(file: &Path) -> Vec<PathBuf> {
     let beside = |end: &str| PathBuf::from(format!("{}{end}", file.display()));
     [beside("-wal"), beside("-shm")].into_iter().filter(|p| p.exists()).collect()
 }
+
+/// What a plain HTTP request to this computer gets: status line and body.
+fn asked(at: std::net::SocketAddr, path: &str) -> (String, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitoring_is_told_how_the_node_is_and_no_row() {
+    let hq = Site::new("hq").await;
+    hq.app("INSERT INTO note(tag, text) VALUES('canary-tag', 'canary-text')");
+    let options = AgentOptions { listen: Some("127.0.0.1:0".to_owned()), advertise: None };
+    let mut agent = Agent::bind(hq.node(), &options).await.unwrap();
+    let at = agent.monitored_at("127.0.0.1:0").await.unwrap();
+    let (stop, stopping) = watch::channel(false);
+    let running = tokio::spawn(agent.run(stopping));
+    let ask = |path: &'static str| tokio::task::spawn_blocking(move || asked(at, path));
+    let (status, body) = ask("/health").await.unwrap();
+    assert_eq!((status.as_str(), body.as_str()), ("HTTP/1.1 200 OK", r#"{"status":"ok"}"#));
+    let (status, body) = ask("/metrics").await.unwrap();
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    for line in ["lockstep_up 1", "lockstep_database_rows{database=\"notes\"} 1", "lockstep_values_lost 0"] {
+        assert!(body.lines().any(|l| l == line), "{line} in\n{body}");
+    }
+    for line in body.lines().filter(|l| !l.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("lockstep_") && value.parse::<f64>().is_ok(), "{line}");
+    }
+    assert!(!body.contains("canary"));
+    assert_eq!(ask("/v1/hello").await.unwrap().0, "HTTP/1.1 404 Not Found", "nothing else is there");
+    stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, running).await.expect("it ends").unwrap().unwrap();
+}

@@ -8,9 +8,13 @@ use std::io::Write;
 use tokio::sync::watch;
 
 /// Serves and syncs until it is asked to end.
-pub async fn agent(context: &Context, listen: Option<String>, advertise: Option<String>) -> Result<Outcome, Failure> {
+pub async fn agent(context: &Context, options: &AgentOptions, metrics: Option<&str>) -> Result<Outcome, Failure> {
     let node = context.node()?;
-    let agent = Agent::bind(node, &AgentOptions { listen, advertise }).await?;
+    let mut agent = Agent::bind(node, options).await?;
+    if let Some(address) = metrics {
+        let at = agent.monitored_at(address).await?;
+        tracing::info!(%at, "monitoring is answered");
+    }
     let listening = format!("https://{}", agent.listening());
     let mut out = std::io::stdout();
     let line =

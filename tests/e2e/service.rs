@@ -1,0 +1,57 @@
+//! The agent as a service: what its unit says, and how it ends.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::server::{SCOUTING, Server, binary, bounded, pair, sound};
+
+/// The unit as it is shipped.
+const UNIT: &str = include_str!("../../packaging/lockstep.service");
+
+#[test]
+fn the_unit_is_one_that_systemd_takes() {
+    for line in ["NoNewPrivileges=yes", "ProtectSystem=strict", "StateDirectory=lockstep", "KillSignal=SIGTERM"] {
+        assert!(UNIT.lines().any(|l| l == line), "{line}");
+    }
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("lockstep.service");
+    let program = binary().canonicalize().expect("the command is built");
+    let unit = UNIT.replace("/usr/bin/lockstep", program.to_str().expect("a path in UTF-8"));
+    std::fs::write(&file, unit).expect("the unit is written");
+    if !std::path::Path::new("/usr/bin/systemd-analyze").exists() {
+        return;
+    }
+    let mut verify = Command::new("/usr/bin/systemd-analyze");
+    verify.args(["verify", "--man=no"]).arg(&file);
+    let (status, _, said) = bounded(verify, "");
+    assert_eq!((status, said.as_str()), (0, ""));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_agent_that_is_asked_to_end_finishes_what_is_under_way() {
+    let (a, b) = (Server::new("alpha", SCOUTING), Server::new("beta", SCOUTING));
+    a.attach();
+    b.attach();
+    assert!(pair(&b, &a).verified());
+    for round in 0..3 {
+        let rows: Vec<_> = (0..4_000).map(|n| json!([format!("r{round}-{n}")])).collect();
+        b.many("scouting", "INSERT INTO event(code, name, year) VALUES(?1, 'all', 2026)", json!(rows));
+        // While beta pushes thousands of rows, alpha's agent is asked to end.
+        let mut sync = Command::new(binary());
+        sync.arg("--home").arg(b.home()).args(["--json", "sync", a.name]);
+        let syncing = std::thread::spawn(move || bounded(sync, ""));
+        std::thread::sleep(std::time::Duration::from_millis(150 + 200 * round));
+        let ended = a.end_agent();
+        syncing.join().expect("the sync ends, well or not");
+        assert_eq!(ended, Some(0), "it ended by itself");
+        assert_eq!(a.lines("scouting", "PRAGMA integrity_check"), ["ok"]);
+        let status = a.well(&["status"]);
+        assert_eq!((&status["values_lost"], &status["agent"]), (&json!(0), &json!(null)));
+        a.serve();
+        assert!(b.sync_with(&a).verified(), "and goes on where it was");
+    }
+    sound(&[&b, &a]);
+    assert_eq!(a.number("scouting", "SELECT count(*) FROM event"), 12_000);
+}
