@@ -13,6 +13,7 @@ mod example;
 mod foreign;
 mod identity;
 mod merge;
+mod migrations;
 mod references;
 mod schema;
 mod scouting;

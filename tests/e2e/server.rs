@@ -228,6 +228,20 @@ impl Server {
         }
     }
 
+    /// Writes a file beside the databases.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).expect("a script can be written");
+        path
+    }
+
+    /// Starts a command that goes on; the test ends it.
+    pub fn start(&self, args: &[&str]) -> Child {
+        let mut command = Command::new(binary());
+        command.arg("--home").arg(self.home()).arg("--json").args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+    }
+
     /// Ends the agent, if it runs.
     pub fn stop(&self) {
         if let Some(mut agent) = self.agent.borrow_mut().take() {
@@ -285,6 +299,12 @@ impl Server {
         let peers = outcome.json["peers"].as_array().expect("peers");
         assert_eq!(peers.len(), 1, "one peer was named: {peers:?}");
         Run { status: outcome.status, entry: peers[0].clone() }
+    }
+
+    /// The same, however it ends.
+    pub fn sync_with_any(&self, peer: &Server) -> Run {
+        let outcome = self.lockstep(&["sync", peer.name]);
+        Run { status: outcome.status, entry: outcome.json["peers"][0].clone() }
     }
 
     /// How many changes are held here.
@@ -395,6 +415,15 @@ pub fn binary() -> &'static Path {
         assert!(done.success(), "lockstep-cli builds");
         profile.join(format!("lockstep{}", std::env::consts::EXE_SUFFIX))
     })
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < end, "{what}: in vain");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn copy_folder(from: &Path, to: &Path) {

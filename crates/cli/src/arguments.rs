@@ -345,6 +345,30 @@ Examples:
         dry_run: bool,
     },
 
+    /// Look databases over and put right what is wrong: triggers, logs, every row against what is known of it
+    #[command(after_help = "\
+Examples:
+  lockstep doctor
+  lockstep doctor scouting")]
+    Doctor {
+        /// Logical name [default: all]
+        name: Option<String>,
+    },
+
+    /// Run a migration of the application's schema, without Lockstep in its way
+    #[command(after_help = "\
+Writes a backup, takes the triggers out of the file, runs the command, puts them back and compares every row.
+Ends with the command's own exit status. Safe if it is interrupted: the next look goes on.
+
+Example: lockstep migrate scouting -- flask db upgrade")]
+    Migrate {
+        /// Logical name
+        name: String,
+        /// The command and its arguments
+        #[arg(required = true, last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+
     /// Say what a database that was restored from a backup is to mean
     #[command(after_help = "\
 A restored file is noticed by itself and begins a new incarnation: peers bring back what it lacks.

@@ -86,6 +86,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Pause { long } => pause::pause(context, long.unwrap_or(Pause::UntilResumed)),
         Command::Resume => pause::resume(context),
         Command::Cleanup { older_than, dry_run } => look::cleanup(context, older_than, dry_run),
+        Command::Doctor { name } => breaks::doctor(context, name.as_deref()).await,
+        Command::Migrate { name, command } => breaks::migrate(context, &name, &command).await,
         Command::Restored { name, rejoin: _, authoritative } => breaks::restored(context, &name, authoritative).await,
         Command::Backup { name, file, clean } => copy::backup(context, &name, &file, clean),
         Command::Settings { key, value } => look::settings(context, key.as_deref(), value.as_deref()),

@@ -33,18 +33,20 @@ pub struct Outcome {
     json: Value,
     text: String,
     exit: Exit,
+    /// Of another program, passed on as it is.
+    status: Option<u8>,
 }
 
 impl Outcome {
     /// A document for scripts and a text for people.
     pub fn new(json: impl Serialize, text: impl Into<String>) -> Outcome {
         let json = serde_json::to_value(json).unwrap_or_else(|e| json!({ "error": { "message": e.to_string() } }));
-        Outcome { json, text: text.into(), exit: Exit::Done }
+        Outcome { json, text: text.into(), exit: Exit::Done, status: None }
     }
 
     /// Nothing to print; it was printed already.
     pub fn silent() -> Outcome {
-        Outcome { json: Value::Null, text: String::new(), exit: Exit::Done }
+        Outcome { json: Value::Null, text: String::new(), exit: Exit::Done, status: None }
     }
 
     /// With this exit status, unless it has a higher one.
@@ -58,6 +60,12 @@ impl Outcome {
     #[must_use]
     pub fn ends_if(self, so: bool, exit: Exit) -> Outcome {
         if so { self.ends(exit) } else { self }
+    }
+
+    /// With the exit status of another program; what does not fit is 1.
+    #[must_use]
+    pub fn with_status(self, status: i32) -> Outcome {
+        Outcome { status: Some(u8::try_from(status).unwrap_or(1)), ..self }
     }
 
     /// Prints it.
@@ -74,7 +82,7 @@ impl Outcome {
         // A reader that has gone away (`| head`) is no failure.
         match printed {
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failed.into(),
-            _ => self.exit.into(),
+            _ => self.status.map_or_else(|| self.exit.into(), ExitCode::from),
         }
     }
 }

@@ -72,7 +72,14 @@ pub(crate) fn remember_schema(c: &Connection) -> Result<(), Error> {
 fn schema_moved(c: &Connection) -> Result<bool, Error> {
     let known: Option<i64> =
         c.query_row("SELECT v FROM _lockstep_meta WHERE k = 'schema'", [], |r| r.get(0)).optional()?;
-    Ok(known != Some(schema_version(c)?))
+    Ok(known != Some(schema_version(c)?) || is_unfinished(c)?)
+}
+
+/// Was an audit interrupted before all rows were entered and compared?
+fn is_unfinished(c: &Connection) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM _lockstep_table AS t JOIN main.sqlite_master AS m ON m.type = 'table' AND m.name = t.name
+       WHERE t.database IS NULL AND t.synced AND coalesce(t.entered, 2) = 2)";
+    Ok(c.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
 }
 
 impl Database {

@@ -50,6 +50,12 @@ pub enum Error {
         /// The name asked for.
         wanted: String,
     },
+    /// A table whose rows were known is not there, and something is to be done with them.
+    #[error("the table `{table}` is gone, and with it what its rows held")]
+    TableGone {
+        /// The table.
+        table: String,
+    },
     /// The application changes its schema again and again.
     #[error("the schema of {} changes faster than capture can follow", path.display())]
     SchemaMoves {
@@ -121,6 +127,7 @@ impl Error {
             Error::NewerFormat { .. } => "newer_format",
             Error::OtherName { .. } => "other_name",
             Error::SchemaMoves { .. } => "schema",
+            Error::TableGone { .. } => "table_gone",
             Error::StartNotReached { .. } => "start_not_reached",
             Error::OtherDatabase { .. } => "other_database",
             Error::BadBatch { .. } => "bad_batch",
@@ -145,6 +152,9 @@ impl Error {
             Error::Capture(_) | Error::Damaged { .. } => "run `lockstep doctor`",
             Error::NotAttached { .. } => "run `lockstep attach NAME=FILE` first",
             Error::NewerFormat { .. } => "install the newer Lockstep on this node",
+            Error::TableGone { .. } => {
+                "if a migration is under way, let it finish; if the table was dropped for good, say `lockstep doctor`"
+            }
             Error::SchemaMoves { .. } => "let the migration finish, then sync again",
             Error::Decision(e) => e.hint(),
             Error::OtherName { .. } => "use the name it has, or detach it first",

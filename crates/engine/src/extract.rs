@@ -315,6 +315,9 @@ impl Txn<'_> {
         match unit {
             Unit::Births(births) => {
                 for i in births {
+                    if self.is_lost(i) {
+                        return Err(Error::TableGone { table: self.s.t(t).name.clone() });
+                    }
                     self.read(i)?;
                     let entry = self.births[i].rec.entries.iter().find(|e| e.write.dot == dot).cloned();
                     let Some(e) = entry else { continue };

@@ -9,14 +9,14 @@ mod suspects;
 mod uncaptured;
 mod write;
 
-pub use uncaptured::Uncaptured;
+pub use uncaptured::{Changed, Uncaptured};
 
 use crate::capture::{self, LogRow, Op};
 use crate::catalog::Table;
 use crate::class::Class;
 use crate::config::MergeUnit;
 use crate::error::Error;
-use crate::id::Millis;
+use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, Dangling, Entry, Existence, Field, LocalDot, Register, Write};
 use crate::store::TOTAL;
@@ -43,6 +43,8 @@ struct Slice {
     buried: Vec<(u32, Vec<Value>, LocalDot)>,
     /// Rows that got another value in a column by which others refer to them.
     renamed: BTreeSet<usize>,
+    /// The stamp that decides instead of the time of the write.
+    rank: Option<Stamp>,
 }
 
 struct Suspect {

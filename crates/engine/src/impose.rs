@@ -4,19 +4,18 @@
 //! replaced goes to the archive like any other old value; no row goes to which one that stays refers. Tables without a
 //! key have no rows that could be told from one another: they stay as they are.
 use crate::attach::page;
-use crate::catalog::{Catalog, Table, quote};
-use crate::database::{Database, settle_after_harvest, stored_config};
+use crate::catalog::{Table, quote};
+use crate::copy::Copy;
+use crate::database::{Database, settle_after_harvest};
 use crate::error::Error;
 use crate::harvest::Uncaptured;
 use crate::id::Millis;
 use crate::key::LocalKey;
 use crate::record::{Col, Entry, LocalDot};
-use crate::sibling::key_places;
 use crate::store::damaged;
 use crate::transaction::{Standing, Txn, locate};
 use crate::value::Value;
-use crate::{catalog, guest};
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{OptionalExtension, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -49,41 +48,6 @@ struct Change {
     old: Vec<Value>,
     new: Vec<Value>,
     cols: Vec<(Col, Option<Value>)>,
-}
-
-/// The copy, and what its schema says.
-struct Copy {
-    c: Connection,
-    catalog: Catalog,
-}
-
-impl Copy {
-    fn open(path: &Path, name: &str) -> Result<Copy, Error> {
-        let c = guest::open(path)?;
-        let catalog = catalog::read(&c, name, &stored_config(&c)?)?;
-        Ok(Copy { c, catalog })
-    }
-
-    /// The table there, if its rows are told apart in the same way.
-    fn table(&self, here: &Table) -> Option<&Table> {
-        let same = |there: &&Table| {
-            let name = |t: &Table, p: usize| t.columns[p].name.clone();
-            let key = |t: &Table| key_places(t).map(|all| all.into_iter().map(|p| name(t, p)).collect::<Vec<_>>());
-            there.name == here.name && key(here).is_some() && key(there) == key(here)
-        };
-        self.catalog.tables.iter().find(same)
-    }
-
-    /// The row under a key, in the order of the columns there.
-    fn row(&self, table: &Table, key: &LocalKey) -> Result<Option<Vec<Value>>, Error> {
-        let list = table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>().join(", ");
-        let sql = format!("SELECT {list} FROM main.{} WHERE {}", quote(&table.name), locate(table, 0));
-        let values = key.values().unwrap_or_default();
-        let n = table.columns.len();
-        let mut q = self.c.prepare_cached(&sql)?;
-        let row = q.query_row(params_from_iter(values), |r| (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect());
-        Ok(row.optional()?)
-    }
 }
 
 impl Database {

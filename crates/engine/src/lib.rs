@@ -14,6 +14,7 @@ pub mod cleanup;
 pub mod config;
 pub mod conflict;
 pub mod contact;
+mod copy;
 pub mod database;
 pub mod decide;
 mod digest;

@@ -53,6 +53,8 @@ pub enum Standing {
 #[derive(Debug, Default)]
 struct Before {
     in_db: bool,
+    /// A row showed it.
+    shown: bool,
     key: Option<LocalKey>,
     dots: Vec<LocalDot>,
     links: Vec<(Col, LocalDot)>,
@@ -342,6 +344,7 @@ impl<'c> Txn<'c> {
         let kept = held.contains(&Register::Existence);
         let before = Before {
             in_db: true,
+            shown,
             key: key.clone(),
             dots: rec.entries.iter().map(|e| e.write.dot).filter(|d| *d != b).collect(),
             links: links(&rec),
@@ -517,11 +520,49 @@ impl<'c> Txn<'c> {
     pub fn row(&mut self, t: u32, key: &LocalKey) -> Result<Option<Vec<Value>>, Error> {
         let Some(values) = key.values() else { return Ok(None) };
         let TableState { table, col_at, .. } = self.s.t(t);
-        let table = table.as_ref().expect("only tables that are here are read");
+        // A table that is gone, perhaps for as long as a migration takes, shows nothing.
+        let Some(table) = table.as_ref() else { return Ok(None) };
         let n = col_at.len();
         let q = self.q.get(Use::Row, t, || select_row(table))?;
         let row = q.query_row(params_from_iter(values), |r| (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect());
         Ok(row.optional()?)
+    }
+
+    /// Did a row of a table that is gone hold its values?
+    pub fn is_lost(&self, i: usize) -> bool {
+        let birth = &self.births[i];
+        birth.before.shown && self.s.t(birth.t).table.is_none()
+    }
+
+    /// Gives up what a table that is gone for good held here: its rows are known to have been, and no more.
+    pub fn give_up(&mut self, t: u32) -> Result<(), Error> {
+        let births: Vec<(i64, Vec<u8>)> = self
+            .c
+            .prepare(&format!("SELECT b, rec FROM _lockstep_row_{t} WHERE k IS NOT NULL"))?
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (b, _) in births {
+            let Some(i) = self.find(t, LocalDot(b))? else { continue };
+            let class = self.class(t, LocalDot(b))?;
+            for m in self.members(&class)? {
+                let body = if self.births[m].rec.unshown { self.body_of(m)? } else { Vec::new() };
+                self.fill(m, &body, None);
+                let mut n = 0;
+                for e in &mut self.births[m].rec.entries {
+                    let before = e.fields.len();
+                    e.fields.retain(|f| body.iter().any(|(c, d, _)| *c == f.col && *d == e.write.dot));
+                    n += (before - e.fields.len()) as i64;
+                }
+                self.births[m].rec.entries.retain(|e| !e.is_empty());
+                self.births[m].before.shown = false;
+                self.births[m].standing = Standing::Waiting;
+                self.births[m].dirty = true;
+                self.s.t_mut(t).accounts[crate::store::SUPERSEDED] += n;
+            }
+            self.births[i].row_key = None;
+            self.set_key(i, None);
+        }
+        Ok(())
     }
 
     fn body(&self, t: u32, b: LocalDot) -> Result<Vec<Unshown>, Error> {

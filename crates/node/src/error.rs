@@ -109,6 +109,20 @@ pub enum Error {
         /// Logical name.
         database: String,
     },
+    /// The application's migration runs.
+    #[error("a migration of `{database}` is under way")]
+    Migrating {
+        /// Logical name.
+        database: String,
+    },
+    /// A command could not be run.
+    #[error("`{program}` can't be run: {source}")]
+    Command {
+        /// What was to be run.
+        program: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// There is an agent already.
     #[error("an agent or a console of this node runs already")]
     AgentRuns,
@@ -148,6 +162,8 @@ impl Error {
             Error::Said { code, .. } => code,
             Error::Cloned { .. } => "replica_cloned",
             Error::NotReached { .. } => "not_reached",
+            Error::Migrating { .. } => "migrating",
+            Error::Command { .. } => "command",
             Error::NoRestoredState { .. } => "no_restored_state",
             Error::AgentRuns => "agent_runs",
             Error::Stopped => "stopped",
@@ -174,6 +190,8 @@ impl Error {
             Error::Cloned { database, .. } => Some(format!(
                 "on the machine that is the copy, or was restored: `lockstep restored {database} --rejoin`; a copied machine also needs a node of its own (`lockstep init` with another --home)"
             )),
+            Error::Migrating { .. } => Some("wait until `lockstep migrate` has ended".to_owned()),
+            Error::Command { .. } => Some("say the command as a shell would, after `--`".to_owned()),
             Error::NotReached { .. } => Some("sync with it, then say `lockstep restored` again".to_owned()),
             Error::NoRestoredState { .. } => {
                 Some("restore the backup again while no agent runs, then say so".to_owned())
@@ -196,7 +214,7 @@ impl Error {
             Error::Cloned { .. } => 409,
             Error::Message(_) => 400,
             Error::State(state::Error::Unknown { what: "database", .. }) => 404,
-            Error::Ending => 503,
+            Error::Ending | Error::Migrating { .. } => 503,
             Error::Home(_)
             | Error::Identity(_)
             | Error::State(_)
@@ -211,6 +229,7 @@ impl Error {
             | Error::Random { .. }
             | Error::NoAddress { .. }
             | Error::NotReached { .. }
+            | Error::Command { .. }
             | Error::NoRestoredState { .. }
             | Error::AgentRuns
             | Error::Stopped

@@ -83,6 +83,8 @@ pub enum Work {
     Sync,
     /// Being the agent.
     Agent,
+    /// Running a migration of the application.
+    Migration,
 }
 
 /// Held until it is dropped.
@@ -142,6 +144,7 @@ impl Home {
         let path = self.0.join(match work {
             Work::Sync => "sync.lock",
             Work::Agent => "agent.lock",
+            Work::Migration => "migration.lock",
         });
         let io = |source| Error::Io { path: path.clone(), source };
         let file = platform::private_file_or_existing(&path).map_err(io)?;

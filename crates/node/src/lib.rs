@@ -7,6 +7,7 @@ mod access;
 pub mod agent;
 pub mod attachment;
 pub mod call;
+pub mod care;
 pub mod cleanup;
 pub mod conflicts;
 pub mod contact;

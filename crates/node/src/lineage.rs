@@ -270,7 +270,22 @@ impl Node {
         Ok(self.state().access(peer.node)?.names(database))
     }
 
-    fn set_aside(&self, database: &AttachedDatabase, why: &str) -> Result<PathBuf> {
+    /// The latest copy that was set aside for that reason.
+    pub(crate) fn newest_aside(&self, database: &AttachedDatabase, why: &str) -> Result<Option<PathBuf>> {
+        let folder = self.home().backups();
+        let prefix = format!("{}-{why}-", database.name);
+        let io = |source| crate::home::Error::Io { path: folder.clone(), source };
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                found.push(entry.path());
+            }
+        }
+        Ok(found.into_iter().max())
+    }
+
+    pub(crate) fn set_aside(&self, database: &AttachedDatabase, why: &str) -> Result<PathBuf> {
         let at = crate::node::timestamp(self.now()).strftime("%Y%m%dT%H%M%SZ").to_string();
         let to = self.free_backup(&format!("{}-{why}", database.name), &at);
         self.copy(database, &to, false)

@@ -244,6 +244,7 @@ impl Node {
         work: impl FnOnce(&mut Database) -> Result<T, engine::Error>,
     ) -> Result<T> {
         self.with_open(attached, |db| {
+            self.wait_for_migration(attached, db)?;
             self.follow_lineage(attached, db)?;
             work(db).map_err(|e| Error::engine(&attached.name, e))
         })
@@ -255,15 +256,22 @@ impl Node {
         attached: &AttachedDatabase,
         work: impl FnOnce(&mut Database) -> Result<T>,
     ) -> Result<T> {
+        self.with_turn(attached, || {
+            let mut db = lineage::open(attached, &self.siblings(&attached.name)?)?;
+            let done = work(&mut db)?;
+            self.remember_lineage(attached, &db)?;
+            Ok(done)
+        })
+    }
+
+    /// Does something alone among the threads of this process that work on a database.
+    pub(crate) fn with_turn<T>(&self, attached: &AttachedDatabase, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(|e| e.into_inner());
             turns.entry(attached.name.clone()).or_default().clone()
         };
         let _turn = turn.lock().unwrap_or_else(|e| e.into_inner());
-        let mut db = lineage::open(attached, &self.siblings(&attached.name)?)?;
-        let done = work(&mut db)?;
-        self.remember_lineage(attached, &db)?;
-        Ok(done)
+        work()
     }
 
     /// The digest of a table over the columns that pass, which takes a look at every row unless the table stands where

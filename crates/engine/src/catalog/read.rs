@@ -150,6 +150,10 @@ impl Reader<'_> {
             "view" => Some("a view: it shows rows of other tables".to_owned()),
             "virtual" => Some("a virtual table: its module keeps the rows, and triggers don't see them".to_owned()),
             "shadow" => Some("the inside of a virtual table: only its module may write it".to_owned()),
+            // What Alembic and Django name a table that is made anew, until it takes the place of the old one.
+            _ if entry.name.starts_with("_alembic_tmp_") || entry.name.starts_with("new__") => {
+                Some("a migration's temporary table".to_owned())
+            }
             _ => match self.unknown_module_of(entry, all)? {
                 Some(owner) => Some(format!(
                     "it looks like the inside of the virtual table `{owner}`, whose module is not known here"

@@ -1,15 +1,25 @@
 //! What an audit found that no log tells of becomes writes, like any other.
 use super::Slice;
 use crate::catalog::Table;
+use crate::copy::Copy;
 use crate::error::Error;
-use crate::id::Millis;
+use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
-use crate::record::{Col, Register};
+use crate::record::{Cell, Col, Field, Register};
 use crate::store::SUPERSEDED;
 use crate::transaction::Txn;
 use crate::value::Value;
 use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
+
+/// Columns of one row in which it is not what is known of it.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// Written by the application.
+    pub written: Vec<Col>,
+    /// New, and filled by a migration.
+    pub filled: Vec<Col>,
+}
 
 /// Columns that were written, with what they held before as far as that is known.
 pub type Written = Vec<(Col, Option<Value>)>;
@@ -20,6 +30,9 @@ pub struct Uncaptured {
     pub new: Vec<(LocalKey, Vec<Value>)>,
     /// Births whose rows were written.
     pub changed: Vec<(usize, Written)>,
+    /// Births in whose rows a migration has filled new columns. Each node's own migration does that: it never wins over
+    /// what somebody has written.
+    pub filled: Vec<(usize, Written)>,
     /// With the row as it was, as far as that is known.
     pub gone: Vec<(LocalKey, Option<Vec<Value>>)>,
     /// Rows without a key, counted by content.
@@ -39,26 +52,95 @@ impl Uncaptured {
 }
 
 impl Txn<'_> {
-    /// Columns in which a row is not what its record says. A column without a register counts where it holds more than
-    /// its default.
-    pub fn changed_columns(&mut self, i: usize, table: &Table, row: &[Value]) -> Result<Vec<Col>, Error> {
+    /// Columns in which a row is not what its record says, and columns without a register that hold more than their
+    /// default: those are new, and a migration has filled them.
+    pub fn changed_columns(
+        &mut self,
+        i: usize,
+        table: &Table,
+        row: &[Value],
+        before: Option<&Copy>,
+    ) -> Result<Changed, Error> {
         let t = self.births[i].t;
         self.read(i)?;
         let all: Vec<(usize, Col)> =
             self.s.t(t).col_at.iter().enumerate().filter_map(|(p, c)| c.map(|c| (p, c))).collect();
-        if self.hash_of(i) != self.births[i].rec.hash {
-            return Ok(all.into_iter().map(|(_, c)| c).collect());
-        }
-        let mut out = Vec::new();
+        // What columns held that are no more is looked for: that alone may be what differs.
+        let dropped = self.dropped_fields(i)?;
+        let found = self.find_dropped(i, table, &dropped, row, before)?;
+        let differs = self.hash_of(i) != self.births[i].rec.hash;
+        let mut out = Changed::default();
         for (p, col) in all {
-            if !self.births[i].rec.has(Register::Column(col))
-                && !row[p].is_null()
-                && row[p] != self.default_of(table, p)?
-            {
-                out.push(col);
+            if self.births[i].rec.has(Register::Column(col)) {
+                match (differs, found) {
+                    (true, true) => out.written.push(col),
+                    (true, false) => out.filled.push(col),
+                    (false, _) => {}
+                }
+            } else if !row[p].is_null() && row[p] != self.default_of(table, p)? {
+                out.filled.push(col);
             }
         }
         Ok(out)
+    }
+
+    /// Fields of a birth whose column is no more and whose value is nowhere: (entry, field).
+    fn dropped_fields(&mut self, i: usize) -> Result<Vec<(usize, usize)>, Error> {
+        let body = if self.births[i].rec.unshown { self.body_of(i)? } else { Vec::new() };
+        let birth = &self.births[i];
+        let place = &self.s.t(birth.t).place;
+        let mut out = Vec::new();
+        for (k, e) in birth.rec.entries.iter().enumerate() {
+            let kept = |col| body.iter().any(|(c, d, _)| *c == col && *d == e.write.dot);
+            let gone = |f: &Field| place[usize::from(f.col.0)].is_none() && !kept(f.col);
+            out.extend(e.fields.iter().enumerate().filter(|(_, f)| gone(f)).map(|(n, _)| (k, n)));
+        }
+        Ok(out)
+    }
+
+    /// Gives the fields of columns that are no more their values: from a copy that was made before, or, since a column
+    /// may have been renamed, from another one, if the hash says that it is that. True: there is nothing unknown.
+    fn find_dropped(
+        &mut self,
+        i: usize,
+        table: &Table,
+        dropped: &[(usize, usize)],
+        row: &[Value],
+        before: Option<&Copy>,
+    ) -> Result<bool, Error> {
+        let t = self.births[i].t;
+        let mut unknown = Vec::new();
+        for &(e, f) in dropped {
+            let field = &self.births[i].rec.entries[e].fields[f];
+            let name = self.s.t(t).cols[usize::from(field.col.0)].clone();
+            match before.map(|b| b.value(table, &LocalKey::of_row(table, row), &name)).transpose()?.flatten() {
+                Some(value) => self.keep_field(i, (e, f), value),
+                None => unknown.push((e, f)),
+            }
+        }
+        let [at] = unknown[..] else { return Ok(unknown.is_empty()) };
+        for value in std::iter::once(Value::Null).chain(row.iter().cloned()) {
+            let was = self.births[i].rec.entries[at.0].fields[at.1].clone();
+            self.keep_field(i, at, value);
+            if self.hash_of(i) == self.births[i].rec.hash {
+                return Ok(true);
+            }
+            self.births[i].rec.entries[at.0].fields[at.1] = was;
+        }
+        Ok(false)
+    }
+
+    /// A value that no row shows any more. A reference names a row as before.
+    fn keep_field(&mut self, i: usize, (entry, field): (usize, usize), value: Value) {
+        let birth = &mut self.births[i];
+        let field = &mut birth.rec.entries[entry].fields[field];
+        if let Cell::Value(v) | Cell::Raw(v) = &mut field.cell {
+            *v = value;
+        }
+        field.shown = false;
+        birth.dirty = true;
+        let at = (birth.t, birth.b);
+        self.touched.insert(at);
     }
 
     /// What a row gets that says nothing of the column.
@@ -83,6 +165,11 @@ impl Txn<'_> {
         for (i, cols) in found.changed {
             self.local_write(&mut slice, i, &cols, now)?;
         }
+        slice.rank = Some(Stamp::default());
+        for (i, cols) in found.filled {
+            self.local_write(&mut slice, i, &cols, now)?;
+        }
+        slice.rank = None;
         for (key, (rows, row)) in found.counted {
             let known = self.all_by_key(t, &key)?.len();
             for _ in known..rows {

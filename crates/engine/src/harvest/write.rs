@@ -32,7 +32,7 @@ impl Txn<'_> {
             for (col, _) in cols {
                 unseen.extend(self.unseen(m, Register::Column(*col))?);
             }
-            let write = Write { dot, stamp, rank: None, context, unseen };
+            let write = Write { dot, stamp, rank: slice.rank, context, unseen };
             for (col, old) in cols {
                 self.replace(m, *col, old.as_ref(), &write)?;
             }

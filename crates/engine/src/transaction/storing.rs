@@ -64,6 +64,10 @@ impl Txn<'_> {
     /// Writes everything back, and begins anew. The caller has planned the rows and written them.
     pub fn store(&mut self) -> Result<(), Error> {
         let dirty: Vec<usize> = (0..self.births.len()).filter(|&i| self.births[i].dirty).collect();
+        // What the rows of a table that is gone showed is not known: nothing of them may be written anew.
+        if let Some(&i) = dirty.iter().find(|&&i| self.is_lost(i)) {
+            return Err(Error::TableGone { table: self.s.t(self.births[i].t).name.clone() });
+        }
         // Tables, columns and replicas first: what follows names their numbers.
         self.s.store(self.c)?;
         for i in dirty {
