@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, Table, quote};
 use crate::config::DatabaseConfig;
 use crate::database::{Database, Entropy, remember_schema, stored_config};
 use crate::error::Error;
+use crate::feeders;
 use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
 use crate::lineage;
@@ -45,7 +46,8 @@ pub fn attach(
         c.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     }
     let found = catalog::read(&c, name, config)?;
-    let warnings = found.warnings.iter().map(|w| format!("{}: {}", w.table, w.text)).collect();
+    let mut warnings: Vec<String> = found.warnings.iter().map(|w| format!("{}: {}", w.table, w.text)).collect();
+    warnings.extend(feeders::described(&c, &found)?);
     let left_out = found.left_out.clone();
     if store::is_attached(&c)? {
         check_format(&c, path)?;

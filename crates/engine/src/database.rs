@@ -10,6 +10,7 @@ use crate::config::DatabaseConfig;
 use crate::contact::Began;
 use crate::error::Error;
 use crate::extract::Limit;
+use crate::feeders;
 use crate::id::{Millis, ReplicaId, Vectors};
 use crate::lineage;
 use crate::listing::{balance_of, vector_of};
@@ -38,6 +39,8 @@ pub struct Database {
     name: String,
     /// Goes into the marks of its history.
     pub(crate) chance: [u8; 16],
+    /// Triggers of the application that should run on what is applied, and can't.
+    unfit: Vec<String>,
 }
 
 /// The configuration that a file was attached with.
@@ -98,8 +101,9 @@ impl Database {
             catalog.tables.iter().flat_map(|t| t.references.iter().filter_map(|r| r.database.clone())).collect();
         wanted.sort();
         wanted.dedup();
+        let unfit = feeders::install(&c, &catalog)?;
         let siblings = Siblings::attach(&c, siblings, &name, &wanted)?;
-        Ok(Database { path: path.to_owned(), c, catalog, siblings, name, chance: [0; 16] })
+        Ok(Database { path: path.to_owned(), c, catalog, siblings, name, chance: [0; 16], unfit })
     }
 
     /// Calls `f` at every step of SQLite's machine, to count work; None: no more.
@@ -376,7 +380,7 @@ impl Database {
     pub fn summary(&mut self) -> Result<Summary, Error> {
         let s = State::load(&self.c, &self.catalog)?;
         let mut tables = Vec::new();
-        let mut capture_findings = Vec::new();
+        let mut capture_findings = self.unfit.clone();
         for t in s.tables.iter().filter(|t| t.database.is_none()) {
             let (mut fingerprint, mut rules) = ([0; 32], [0; 32]);
             let mut columns = t.cols.clone();

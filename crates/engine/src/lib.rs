@@ -20,6 +20,7 @@ pub mod decide;
 mod digest;
 mod error;
 mod extract;
+mod feeders;
 pub mod guest;
 mod harvest;
 pub mod history;
