@@ -22,5 +22,7 @@ export default defineConfig(({ mode }) => ({
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/test.setup.ts"],
     restoreMocks: true,
+    // A machine that is busy with something else is no reason to fail.
+    testTimeout: 60_000,
   },
 }));

@@ -1,4 +1,7 @@
 import "@testing-library/jest-dom/vitest";
+import { configure } from "@testing-library/svelte";
+
+configure({ asyncUtilTimeout: 10_000 });
 
 // jsdom has no modal dialogs: what the page needs of them.
 HTMLDialogElement.prototype.showModal = function () {

@@ -43,7 +43,11 @@ export async function openBrowser() {
   const executablePath = PROGRAMS.find((path) => existsSync(path));
   if (!executablePath) throw new Error("no Chromium here: sh tools/setup.sh console installs it");
   const server = await serve();
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({
+    executablePath,
+    args: ["--no-sandbox"],
+    ignoreDefaultArgs: ["--hide-scrollbars"],
+  });
 
   /** One scene: its page and what went wrong in it. */
   async function open(scene, { theme = "light", text = 100, width = 1080, height = 760, ...query } = {}) {

@@ -98,7 +98,7 @@ function planRow(
   peer: string,
   direction: Direction,
 ): PlanRow {
-  const key = String(1000 + place * 3);
+  const key = String(1000 + place * 3 + ["update", "insert", "delete"].indexOf(operation));
   const columns = COLUMNS[of.table] ?? [];
   const [from, to] = direction === "incoming" ? [peer, "school-server"] : ["school-server", peer];
   return {

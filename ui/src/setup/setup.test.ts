@@ -1,0 +1,102 @@
+import { screen, within } from "@testing-library/svelte";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, test } from "vitest";
+import { lastAsk, open } from "../test.open";
+
+describe("this server", () => {
+  test("needs a name and nothing else", async () => {
+    const host = open("setupStart");
+    await userEvent.type(await screen.findByRole("textbox", { name: "Name" }), " pit-laptop {Enter}");
+    expect(lastAsk(host.init)).toEqual({ name: "pit-laptop" });
+  });
+});
+
+describe("its databases", () => {
+  test("are chosen, looked into and attached with what a person accepted", async () => {
+    const host = open("setupAttach");
+    await userEvent.click(
+      await within(screen.getByRole("main")).findByRole("button", { name: "Choose files…" }),
+    );
+    const name = await screen.findByRole("textbox", { name: "Name of /srv/scouting/instance/users.db" });
+    await userEvent.clear(name);
+    await userEvent.type(name, "people");
+    await userEvent.click(screen.getByRole("button", { name: "Look into them" }));
+    const found = await screen.findByRole("region", { name: /9 tables with/ });
+    expect(host.attach).not.toHaveBeenCalled();
+    await userEvent.click(within(found).getByRole("checkbox", { name: /scouting\.login_attempts/ }));
+    await userEvent.click(screen.getByRole("button", { name: "Attach 2 databases" }));
+    expect(lastAsk(host.attach)).toEqual({
+      files: [
+        { name: "scouting", file: "/srv/scouting/instance/scouting.db" },
+        { name: "people", file: "/srv/scouting/instance/users.db" },
+      ],
+      accepted: ["s1", "s2", "s4"],
+      wal: true,
+      backup: true,
+    });
+    expect(await screen.findByRole("tab", { name: "Invite the other server" })).toBeVisible();
+  });
+
+  test("that are no databases say so, and nothing is changed", async () => {
+    const host = open("setupError");
+    await userEvent.click(
+      await within(screen.getByRole("main")).findByRole("button", { name: "Choose files…" }),
+    );
+    await userEvent.click(screen.getByRole("button", { name: "Look into them" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("users.db is not a database.");
+    expect(host.attach).not.toHaveBeenCalled();
+  });
+});
+
+describe("the other server", () => {
+  test("gets an invite that never comes into the page", async () => {
+    const host = open("setupPair");
+    await userEvent.click(await screen.findByRole("checkbox", { name: "users" }));
+    await userEvent.click(screen.getByRole("button", { name: "Copy an invite" }));
+    expect(lastAsk(host.invite)).toEqual({
+      expires_ms: "600000",
+      share: [{ what: "scouting", direction: "both" }],
+      to: "clipboard",
+    });
+    expect(await screen.findByText("The invite is on the clipboard")).toBeVisible();
+  });
+
+  test("is joined with its invite, after a preview of what it would mean", async () => {
+    const host = open("setupPair");
+    await userEvent.click(await screen.findByRole("tab", { name: "I have an invite" }));
+    await userEvent.type(screen.getByRole("textbox", { name: /Paste the invite/ }), "lockstep1-abc");
+    await userEvent.click(screen.getByRole("button", { name: "Read it" }));
+    expect(lastAsk(host.readInvite)).toEqual({ invite: "lockstep1-abc" });
+    await userEvent.selectOptions(await screen.findByRole("combobox", { name: /files/ }), "separate");
+    await userEvent.selectOptions(screen.getByRole("combobox", { name: /neither has a time/ }), "review");
+    await userEvent.click(screen.getByRole("button", { name: "See what would happen" }));
+    const meeting = await screen.findByRole("region", { name: /What pairing with venue-server would mean/ });
+    expect(meeting).toHaveTextContent("users.user.password_hash");
+    expect(meeting).toHaveTextContent("14 rows differ, and neither side has a time");
+    expect(host.pair).not.toHaveBeenCalled();
+    await userEvent.click(screen.getByRole("button", { name: "Pair with venue-server and sync" }));
+    expect(lastAsk(host.pair)).toEqual({
+      invite: "lockstep1-abc",
+      as: "venue-server",
+      share: [
+        { what: "scouting", direction: "both" },
+        { what: "users", direction: "both" },
+      ],
+      origin: "separate",
+      prefer: "review",
+    });
+    expect(await screen.findByText("Paired with venue-server.")).toBeVisible();
+    expect(screen.getByRole("heading", { name: "Sync just now" })).toBeVisible();
+  });
+
+  test("the first sync shows how far it is and how long it takes", async () => {
+    open("setupProgress");
+    await userEvent.click(await screen.findByRole("tab", { name: "I have an invite" }));
+    await userEvent.type(screen.getByRole("textbox", { name: /Paste the invite/ }), "x");
+    await userEvent.click(screen.getByRole("button", { name: "Read it" }));
+    await userEvent.click(await screen.findByRole("button", { name: "See what would happen" }));
+    await userEvent.click(await screen.findByRole("button", { name: /^Pair with/ }));
+    expect((await screen.findAllByText(/31,200 of 48,210/)).length).toBeGreaterThan(0);
+    expect(screen.getByRole("progressbar")).toHaveAttribute("value", String(31200 / 48210));
+  });
+});
