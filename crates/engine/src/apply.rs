@@ -217,7 +217,6 @@ impl Txn<'_> {
 
     fn merge_change(&mut self, f: Future) -> Result<(), Error> {
         let i = self.find_or_new(f.t, f.b)?;
-        self.read(i)?;
         if let Some((id, alone, awaits)) = f.origin {
             let rec = &mut self.births[i].rec;
             rec.origin = id;

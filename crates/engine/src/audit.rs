@@ -285,7 +285,7 @@ impl Txn<'_> {
                 (true, Some(i)) => {
                     let row = self.stored_row(i)?.unwrap_or_default();
                     if !crate::rows::content_is_there(self.c, &table, &row)? {
-                        found.count_none(key, row);
+                        found.count_none(key, row.to_vec());
                     }
                 }
                 (true, None) => {}

@@ -8,8 +8,11 @@ use crate::id::Stamp;
 use crate::record::{Cell, Col, LocalDot, Register};
 use crate::transaction::{DotOf, Txn};
 use rusqlite::params;
+use smallvec::{SmallVec, smallvec};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+
+/// A list that hardly ever has more than one element: nearly every row was inserted once.
+pub type Few<T> = SmallVec<[T; 2]>;
 
 /// A fact about two births. `a` is the smaller by (replica id, seq).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub struct Class {
     /// The smallest by (replica id, seq).
     pub leader: LocalDot,
     /// Ascending in the same order.
-    pub members: Vec<LocalDot>,
+    pub members: Few<LocalDot>,
 }
 
 /// The kind behind a stored number.
@@ -68,7 +71,7 @@ impl Txn<'_> {
     /// any of it to another class; and if so, what refers to any of it.
     pub fn touch_clusters(&mut self) -> Result<(), Error> {
         self.classes.clear();
-        let mut todo: Vec<(u32, LocalDot)> = self.touched.iter().copied().collect();
+        let mut todo = self.touched.list();
         let mut done = BTreeSet::new();
         while let Some((t, b)) = todo.pop() {
             let Some(i) = self.find(t, b)? else { continue };
@@ -136,7 +139,7 @@ impl Txn<'_> {
         }
         // What waits for either of them may find its row now.
         for end in [e.a, e.b] {
-            self.touch_waiting(&Class { t, leader: end, members: vec![end] })?;
+            self.touch_waiting(&Class { t, leader: end, members: smallvec![end] })?;
         }
         self.classes.clear();
         Ok(true)
@@ -175,7 +178,7 @@ impl Txn<'_> {
     }
 
     /// The class of a birth.
-    pub fn class(&mut self, t: u32, b: LocalDot) -> Result<Rc<Class>, Error> {
+    pub fn class(&mut self, t: u32, b: LocalDot) -> Result<Class, Error> {
         if let Some(c) = self.classes.get(&(t, b)) {
             return Ok(c.clone());
         }
@@ -184,14 +187,12 @@ impl Txn<'_> {
             None => false,
         };
         if !linked {
-            let c = Rc::new(Class { t, leader: b, members: vec![b] });
-            self.classes.insert((t, b), c.clone());
-            return Ok(c);
+            return Ok(Class { t, leader: b, members: smallvec![b] });
         }
         for members in self.cluster_classes(t, b)? {
             let mut members = members;
             members.sort_by_key(|m| self.id_of(*m));
-            let c = Rc::new(Class { t, leader: members[0], members });
+            let c = Class { t, leader: members[0], members: members.into() };
             for m in &c.members {
                 self.classes.insert((t, *m), c.clone());
             }
@@ -305,8 +306,8 @@ impl Txn<'_> {
         Ok(false)
     }
 
-    pub fn members(&mut self, class: &Class) -> Result<Vec<usize>, Error> {
-        let mut out = Vec::with_capacity(class.members.len());
+    pub fn members(&mut self, class: &Class) -> Result<Few<usize>, Error> {
+        let mut out = Few::new();
         for m in &class.members {
             if let Some(i) = self.find(class.t, *m)? {
                 out.push(i);
@@ -320,16 +321,18 @@ impl Txn<'_> {
     }
 
     /// The births whose registers make up the row: living and complete, else complete (merge-rules 10).
-    pub fn sources(&mut self, class: &Class) -> Result<Vec<usize>, Error> {
-        let all: Vec<usize> = self.members(class)?.into_iter().filter(|&i| self.births[i].complete()).collect();
-        let living: Vec<usize> = all.iter().copied().filter(|&i| self.lives(i)).collect();
+    pub fn sources(&mut self, class: &Class) -> Result<Few<usize>, Error> {
+        let all: Few<usize> = self.members(class)?.into_iter().filter(|&i| self.births[i].complete()).collect();
+        let living: Few<usize> = all.iter().copied().filter(|&i| self.lives(i)).collect();
         Ok(if living.is_empty() { all } else { living })
     }
 
     /// Members that have a row here, the one that stays first: the smallest local key.
-    pub fn anchors(&mut self, class: &Class) -> Result<Vec<usize>, Error> {
-        let mut out: Vec<usize> = self.members(class)?.into_iter().filter(|&i| self.births[i].key.is_some()).collect();
-        out.sort_by(|&a, &b| self.births[a].key.cmp(&self.births[b].key));
+    pub fn anchors(&mut self, class: &Class) -> Result<Few<usize>, Error> {
+        let mut out: Few<usize> = self.members(class)?.into_iter().filter(|&i| self.births[i].key.is_some()).collect();
+        if out.len() > 1 {
+            out.sort_by(|&a, &b| self.births[a].key.cmp(&self.births[b].key));
+        }
         Ok(out)
     }
 

@@ -199,6 +199,6 @@ impl Txn<'_> {
         let class = self.class(t, b)?;
         let Some(&a) = self.anchors(&class)?.first() else { return Ok(Vec::new()) };
         let Some(row) = self.stored_row(a)? else { return Ok(Vec::new()) };
-        Ok(table.columns.iter().map(|c| c.name.clone()).zip(row.into_iter().map(Some)).collect())
+        Ok(table.columns.iter().map(|c| c.name.clone()).zip(row.iter().cloned().map(Some)).collect())
     }
 }

@@ -41,6 +41,7 @@ pub struct Database {
     pub(crate) chance: [u8; 16],
     /// Triggers of the application that should run on what is applied, and can't.
     unfit: Vec<String>,
+    rows_whole: bool,
 }
 
 /// The configuration that a file was attached with.
@@ -103,7 +104,7 @@ impl Database {
         wanted.dedup();
         let unfit = feeders::install(&c, &catalog)?;
         let siblings = Siblings::attach(&c, siblings, &name, &wanted)?;
-        Ok(Database { path: path.to_owned(), c, catalog, siblings, name, chance: [0; 16], unfit })
+        Ok(Database { path: path.to_owned(), c, catalog, siblings, name, chance: [0; 16], unfit, rows_whole: false })
     }
 
     /// Calls `f` at every step of SQLite's machine, to count work; None: no more.
@@ -115,6 +116,12 @@ impl Database {
             }
         });
         Ok(self.c.progress_handler(1, handler)?)
+    }
+
+    /// True: every row is read, planned and hashed whole, whatever was written of it. What comes out is the same; it
+    /// takes longer. For tests, which let replicas of both kinds meet.
+    pub fn take_rows_whole(&mut self, whole: bool) {
+        self.rows_whole = whole;
     }
 
     /// Logical name.
@@ -163,7 +170,9 @@ impl Database {
     }
 
     fn txn(&self, now: Millis) -> Result<Txn<'_>, Error> {
-        Ok(Txn::new(&self.c, State::load(&self.c, &self.catalog)?, &self.siblings, now))
+        let mut txn = Txn::new(&self.c, State::load(&self.c, &self.catalog)?, &self.siblings, now);
+        txn.rows_whole = self.rows_whole;
+        Ok(txn)
     }
 
     /// Runs in one write transaction; rolled back on error. Where the application has changed its schema since we last

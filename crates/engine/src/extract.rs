@@ -318,11 +318,13 @@ impl Txn<'_> {
                     if self.is_lost(i) {
                         return Err(Error::TableGone { table: self.s.t(t).name.clone() });
                     }
-                    self.read(i)?;
-                    let entry = self.births[i].rec.entries.iter().find(|e| e.write.dot == dot).cloned();
-                    let Some(e) = entry else { continue };
-                    let rec = &self.births[i].rec;
-                    let (b, origin) = (self.births[i].b, (rec.origin, rec.alone));
+                    self.read_write(i, dot)?;
+                    let b = self.births[i].b;
+                    let rec = &mut self.births[i].rec;
+                    let Some(e) = rec.entries.iter_mut().find(|e| e.write.dot == dot) else { continue };
+                    // The batch takes the cells; that there are such columns has to stay known.
+                    let e = e.take();
+                    let origin = (rec.origin, rec.alone);
                     let origin = (b == dot).then(|| {
                         let mut awaits = rec.columns();
                         // Those that are still to come here, come later there too.

@@ -34,7 +34,7 @@ struct Slice {
     /// Births written here, whose cells have to be read from their rows.
     written: BTreeSet<usize>,
     /// Births deleted here, for what they left dangling.
-    graves: Vec<(usize, LocalDot, Rc<Class>)>,
+    graves: Vec<(usize, LocalDot, Class)>,
     /// Suspects of a REPLACE, by table and key: (birth, old row, time, the key of the insert that followed).
     suspects: BTreeMap<(u32, LocalKey), Suspect>,
     /// New rows, for references that named nothing until now.
@@ -186,7 +186,7 @@ impl Txn<'_> {
         let n = b.rec.count() as i64;
         self.s.t_mut(t).accounts[TOTAL] += n;
         if let Some(row) = new.filter(|_| key.is_content()) {
-            self.rows_now.insert((t, dot), row);
+            self.rows_now.insert((t, dot), row.into());
         }
         self.set_local_key(i, Some(key.clone()));
         slice.born.push((t, key));
@@ -234,7 +234,7 @@ impl Txn<'_> {
             );
         }
         if let Some(new) = row.new.filter(|_| key.is_content()) {
-            self.rows_now.insert((t, self.births[i].b), new);
+            self.rows_now.insert((t, self.births[i].b), new.into());
         }
         let named = &self.s.t(t).named;
         if !named.is_empty() && (key != old_key || row.old.iter().any(|(p, _)| named.contains(p))) {
@@ -356,7 +356,7 @@ impl Txn<'_> {
     /// Reads what was written, names the rows that references point to, and what deletes left dangling.
     fn finish(&mut self, slice: &mut Slice) -> Result<(), Error> {
         for &i in &slice.written {
-            self.read(i)?;
+            self.read_written(i)?;
         }
         for &i in &slice.written {
             self.name_rows(i)?;

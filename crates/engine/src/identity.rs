@@ -15,7 +15,6 @@ use crate::value::Value;
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hasher;
-use std::rc::Rc;
 
 /// Do two values count as the same key under a collation of SQLite?
 pub fn equal(a: &Value, b: &Value, collation: &str) -> bool {
@@ -247,7 +246,7 @@ impl Txn<'_> {
     fn match_once(&mut self) -> Result<bool, Error> {
         self.touch_clusters()?;
         let mut by_table: BTreeMap<(usize, u32), BTreeSet<LocalDot>> = BTreeMap::new();
-        for (t, b) in self.touched.clone() {
+        for (t, b) in self.touched.list() {
             if self.s.t(t).table.is_some() {
                 let leader = self.class(t, b)?.leader;
                 by_table.entry((self.s.t(t).rank, t)).or_default().insert(leader);
@@ -332,7 +331,7 @@ impl Txn<'_> {
 
     /// One identity key: an alias only if at most one of them has a row here and no twins result.
     fn join_by_key(&mut self, t: u32, group: &[LocalDot]) -> Result<bool, Error> {
-        let classes: Vec<Rc<Class>> = group.iter().map(|l| self.class(t, *l)).collect::<Result<_, _>>()?;
+        let classes: Vec<Class> = group.iter().map(|l| self.class(t, *l)).collect::<Result<_, _>>()?;
         let mut shown = 0;
         for c in &classes {
             shown += usize::from(!self.anchors(c)?.is_empty());

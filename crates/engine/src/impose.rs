@@ -157,7 +157,7 @@ impl Txn<'_> {
         }
     }
 
-    fn of_class(&mut self, i: usize) -> Result<Vec<usize>, Error> {
+    fn of_class(&mut self, i: usize) -> Result<crate::class::Few<usize>, Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
         let class = self.class(t, b)?;
         self.members(&class)

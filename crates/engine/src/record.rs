@@ -128,8 +128,21 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Where the column stands in `fields`. In most entries column n is the nth.
+    pub fn place(&self, col: Col) -> Option<usize> {
+        let guess = usize::from(col.0);
+        match self.fields.get(guess) {
+            Some(f) if f.col == col => Some(guess),
+            Some(_) | None => self.fields.binary_search_by_key(&col, |f| f.col).ok(),
+        }
+    }
     pub fn field(&self, col: Col) -> Option<&Field> {
-        self.fields.binary_search_by_key(&col, |f| f.col).ok().map(|i| &self.fields[i])
+        self.place(col).map(|i| &self.fields[i])
+    }
+    /// The entry with its cells, of which it keeps none.
+    pub fn take(&mut self) -> Entry {
+        let fields = self.fields.iter_mut().map(|f| Field { cell: std::mem::replace(&mut f.cell, Cell::Unread), ..*f });
+        Entry { write: self.write.clone(), existence: self.existence.clone(), fields: fields.collect() }
     }
     pub fn is_empty(&self) -> bool {
         self.existence.is_none() && self.fields.is_empty()

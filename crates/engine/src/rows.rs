@@ -3,7 +3,9 @@
 //! Always true here: the plan is made whole before anything is written; parents come before children and ids before
 //! references (merge-rules 13, 18); whatever a shown row refers to stays shown (19); a unique clash leaves every row
 //! what its application sees (20). Not here: which writes are current (`transaction`), what is one row (`class`).
+mod edit;
 mod follow;
+mod fresh;
 mod guard;
 mod sql;
 mod unique;
@@ -22,6 +24,7 @@ use crate::record::{Cell, Col, Existence, LocalDot, Register};
 use crate::sibling::Foreign;
 use crate::transaction::{HeldRow, Standing, Txn};
 use crate::value::Value;
+use fresh::Fresh;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -60,10 +63,10 @@ impl Cells {
 /// What a class is to show.
 #[derive(Clone, Debug)]
 pub struct Show {
-    pub class: Rc<Class>,
+    pub class: Class,
     pub anchor: usize,
     /// The row as it is in the application's table.
-    pub old: Option<Vec<Value>>,
+    pub old: Option<Rc<[Value]>>,
     /// The row as it is to be; None: the column has no register, and is left to its default.
     pub new: Vec<Option<Value>>,
     /// The write shown per column, and the cell.
@@ -80,6 +83,8 @@ enum Plan {
     /// Being planned: whoever refers to it may count on it.
     Underway,
     Show(Box<Show>),
+    /// A row that is inserted as its birth has it.
+    Fresh(Fresh),
     /// It lives, and can't be shown yet.
     Waits(Vec<HeldRow>),
     Gone,
@@ -95,6 +100,8 @@ pub struct RowPlan {
     /// Rows that take part in a swap of unique values.
     swaps: BTreeSet<ClassId>,
     rounds: Map<ClassId, u32>,
+    /// Births of which only free columns change.
+    edits: Vec<usize>,
 }
 
 /// Where a reference leads here.
@@ -111,7 +118,7 @@ impl Txn<'_> {
         let doubles = if self.s.last { HashSet::new() } else { self.doubles()? };
         let mut seen = BTreeSet::new();
         loop {
-            for (t, b) in std::mem::take(&mut self.touched) {
+            for (t, b) in self.touched.take() {
                 let leader = self.class(t, b)?.leader;
                 plan.queue.insert((self.s.t(t).rank, t, leader));
             }
@@ -124,6 +131,7 @@ impl Txn<'_> {
                 self.settle_unique(&mut plan, t)?;
             }
             if plan.queue.is_empty() && self.touched.is_empty() {
+                self.plan_edits(&mut plan)?;
                 return Ok(plan);
             }
         }
@@ -132,7 +140,7 @@ impl Txn<'_> {
     /// Classes without a row whose identity key another class without a row has too.
     fn doubles(&mut self) -> Result<HashSet<ClassId>, Error> {
         let mut by_key: HashMap<(u32, usize, Vec<u8>), Vec<ClassId>> = HashMap::new();
-        for (t, b) in self.touched.clone() {
+        for (t, b) in self.touched.list() {
             let Some(table) = self.s.t(t).table.clone() else { continue };
             let class = self.class(t, b)?;
             if !self.class_lives(&class)? || !self.anchors(&class)?.is_empty() {
@@ -168,10 +176,13 @@ impl Txn<'_> {
             plan.plans.insert(id, Plan::Gone);
             return Ok(());
         }
+        let was_shown = plan.shows(id);
         let before = plan.plans.insert(id, Plan::Underway);
-        let was_shown = matches!(before, Some(Plan::Show(_)));
-        let next = self.plan_of(plan, &class, &members, doubles)?;
-        let shown = matches!(next, Plan::Show(_));
+        let next = match self.plan_fresh(plan, &class, doubles)? {
+            Some(fresh) => Plan::Fresh(fresh),
+            None => self.plan_of(plan, &class, &members, doubles)?,
+        };
+        let shown = matches!(next, Plan::Show(_) | Plan::Fresh(_));
         let anchors = self.anchors(&class)?;
         let had_row = !anchors.is_empty();
         // What follows from it, follows once.
@@ -204,7 +215,7 @@ impl Txn<'_> {
     fn plan_of(
         &mut self,
         plan: &mut RowPlan,
-        class: &Rc<Class>,
+        class: &Class,
         members: &[usize],
         doubles: &HashSet<ClassId>,
     ) -> Result<Plan, Error> {
@@ -447,7 +458,7 @@ impl Txn<'_> {
     /// An existing row goes on showing what it shows.
     fn keep_as_is(
         &mut self,
-        class: &Rc<Class>,
+        class: &Class,
         table: &Table,
         anchor: usize,
         members: &[usize],
@@ -474,7 +485,7 @@ impl Txn<'_> {
                 held.push(HeldRow { register: Some(Register::Column(col)), dot: Some(d), reason, waits: None });
             }
         }
-        let new = old.clone().unwrap_or_default().into_iter().map(Some).collect();
+        let new = old.iter().flat_map(|row| row.iter()).cloned().map(Some).collect();
         Ok(Plan::Show(Box::new(Show {
             class: class.clone(),
             anchor,
@@ -571,10 +582,12 @@ impl Txn<'_> {
                 // It refers to itself.
                 Ok(self.own_value(members, pt, &r.target_column, child)?)
             }
-            Some(Plan::Underway | Plan::Show(_)) => Ok(match self.value_of(plan, &class, &r.target_column)? {
-                Some(v) => Target::Here(v),
-                None => Target::Missing,
-            }),
+            Some(Plan::Underway | Plan::Show(_) | Plan::Fresh(_)) => {
+                Ok(match self.value_of(plan, &class, &r.target_column)? {
+                    Some(v) => Target::Here(v),
+                    None => Target::Missing,
+                })
+            }
             Some(Plan::Waits(_)) => Ok(Target::Missing),
             Some(Plan::Gone) if r.declared && self.keeps(&class, t, col, dot)? && !lives => {
                 // The reference keeps it shown (merge-rules 12); it was planned before this child was known.
@@ -618,6 +631,7 @@ impl Txn<'_> {
         let Some(p) = table.column(target) else { return Ok(None) };
         match plan.plans.get(&(t, class.leader)) {
             Some(Plan::Show(s)) => return Ok(s.new[p].clone().or_else(|| s.old.as_ref().map(|o| o[p].clone()))),
+            Some(Plan::Fresh(f)) => return Ok(Some(self.fresh_value(t, f, p))),
             Some(Plan::Underway) => {
                 let members = self.members(class)?;
                 return Ok(match self.own_value(&members, t, target, class)? {
@@ -717,6 +731,8 @@ impl Show {
     }
 
     fn changes(&self) -> bool {
-        self.old.as_ref().is_none_or(|old| self.new.iter().zip(old).any(|(n, o)| n.as_ref().is_some_and(|n| n != o)))
+        self.old
+            .as_ref()
+            .is_none_or(|old| self.new.iter().zip(old.iter()).any(|(n, o)| n.as_ref().is_some_and(|n| n != o)))
     }
 }

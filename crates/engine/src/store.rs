@@ -49,8 +49,9 @@ CREATE TABLE _lockstep_conflict (t INTEGER, b INTEGER, col INTEGER, loser INTEGE
 CREATE TABLE _lockstep_aside (t INTEGER, b INTEGER, d INTEGER, why INTEGER NOT NULL, PRIMARY KEY (t, b, d)) WITHOUT ROWID;
 CREATE TABLE _lockstep_decision (t INTEGER, b INTEGER, loser INTEGER, d INTEGER NOT NULL, stamp INTEGER NOT NULL,
   kept INTEGER NOT NULL, PRIMARY KEY (t, b, loser)) WITHOUT ROWID;
-CREATE TABLE _lockstep_archive (t INTEGER, b INTEGER, d INTEGER, col INTEGER, stamp INTEGER NOT NULL, why INTEGER NOT NULL,
-  by INTEGER NOT NULL, at INTEGER NOT NULL, value BLOB, PRIMARY KEY (t, b, d, col)) WITHOUT ROWID;
+CREATE TABLE _lockstep_archive (n INTEGER PRIMARY KEY, t INTEGER, b INTEGER, d INTEGER, col INTEGER, stamp INTEGER NOT NULL,
+  why INTEGER NOT NULL, by INTEGER NOT NULL, at INTEGER NOT NULL, value BLOB);
+CREATE INDEX _lockstep_archive_b ON _lockstep_archive (t, b);
 CREATE TABLE _lockstep_held (t INTEGER, b INTEGER, col INTEGER, d INTEGER, reason INTEGER, wt INTEGER, wb INTEGER, at INTEGER NOT NULL,
   PRIMARY KEY (t, b, col, d, reason)) WITHOUT ROWID;
 CREATE INDEX _lockstep_held_wait ON _lockstep_held (wt, wb) WHERE wt IS NOT NULL;

@@ -6,17 +6,20 @@
 mod decided;
 mod dots;
 pub(crate) mod future;
+mod part;
 mod prepared;
 mod registers;
 mod storing;
+mod touched;
 
 pub use decided::{Decided, DecidedKey};
 pub use dots::{DotOf, decode_dot};
 pub use future::Future;
+pub use touched::Touched;
 
-use crate::catalog::{Affinity, Key, Table, quote};
+use crate::catalog::{Affinity, Table, quote};
 use crate::change::ConflictKind;
-use crate::class::{Class, Edge};
+use crate::class::{Class, Edge, Few};
 use crate::digest::Hash;
 use crate::error::Error;
 use crate::id::{Millis, ReplicaId, Stamp};
@@ -26,6 +29,7 @@ use crate::record::{Cell, Col, Existence, LocalDot, Record, Register, Unshown, W
 use crate::sibling::Siblings;
 use crate::store::{State, TableState, damaged};
 use crate::value::Value;
+use part::Part;
 use prepared::Prepared;
 pub use prepared::Use;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -62,6 +66,13 @@ struct Before {
     class: Option<(LocalDot, Option<LocalDot>)>,
 }
 
+impl Before {
+    /// Was this write stored in the birth?
+    fn holds(&self, birth: LocalDot, dot: LocalDot) -> bool {
+        self.in_db && (dot == birth || self.dots.contains(&dot))
+    }
+}
+
 /// One birth, in memory.
 #[derive(Debug)]
 pub struct Birth {
@@ -75,6 +86,12 @@ pub struct Birth {
     /// The cells are read.
     pub read: bool,
     pub dirty: bool,
+    /// Its row shows all that is stored of it, and was not read whole.
+    plain: bool,
+    /// What was read and written of it, if that is not all.
+    part: Option<Part>,
+    /// Free columns that were merged into it, and what its row shows there: the rest of its row stays as it is.
+    pub edits: Few<(Col, Value)>,
     pub standing: Standing,
     /// Registers of its class that are held here, so that some of their values are not shown.
     pub held: Vec<Register>,
@@ -176,9 +193,15 @@ pub struct Txn<'c> {
     newest: Map<(u32, u32), i64>,
     pub q: Prepared<'c>,
     pub edges: Map<(u32, LocalDot), Vec<Edge>>,
-    pub classes: Map<(u32, LocalDot), Rc<Class>>,
+    /// Of births that have edges.
+    pub classes: Map<(u32, LocalDot), Class>,
     /// Classes to plan anew, by any of their births.
-    pub touched: BTreeSet<(u32, LocalDot)>,
+    pub touched: Touched,
+    /// Births of which only free columns were merged.
+    pub edited: Vec<usize>,
+    /// No row is read in part.
+    pub rows_whole: bool,
+    free: Map<u32, Rc<[bool]>>,
     pub archive: Vec<Archived>,
     pub lost: BTreeMap<LostKey, Lost>,
     pub decided: BTreeMap<DecidedKey, Decided>,
@@ -189,9 +212,9 @@ pub struct Txn<'c> {
     pub held: BTreeMap<(u32, LocalDot), Vec<HeldRow>>,
     dots: BTreeMap<(u32, LocalDot), DotOf>,
     /// Births whose key was set in this transaction.
-    keyed: Map<(u32, LocalKey), Vec<usize>>,
+    keyed: Map<(u32, LocalKey), Few<usize>>,
     /// The application's rows that have no key, as this transaction leaves them, by anchor.
-    pub rows_now: Map<(u32, LocalDot), Vec<Value>>,
+    pub rows_now: Map<(u32, LocalDot), Rc<[Value]>>,
     pub ids: crate::ids::Ids,
     pub links_now: Map<(u32, LocalDot), Vec<Child>>,
     pub identity_now: BTreeMap<(u32, LocalDot), Option<i64>>,
@@ -223,7 +246,10 @@ impl<'c> Txn<'c> {
             q: Prepared::new(c),
             edges: Map::default(),
             classes: Map::default(),
-            touched: BTreeSet::new(),
+            touched: Touched::default(),
+            edited: Vec::new(),
+            rows_whole: false,
+            free: Map::default(),
             archive: Vec::new(),
             lost: BTreeMap::new(),
             decided: BTreeMap::new(),
@@ -327,7 +353,7 @@ impl<'c> Txn<'c> {
     }
 
     /// Takes a stored record into memory.
-    pub fn enter(&mut self, t: u32, b: LocalDot, rec: Record, key: Option<LocalKey>) -> Result<usize, Error> {
+    pub fn enter(&mut self, t: u32, b: LocalDot, mut rec: Record, key: Option<LocalKey>) -> Result<usize, Error> {
         let class = if rec.linked {
             self.c
                 .prepare_cached("SELECT leader, anchor FROM _lockstep_class WHERE t = ?1 AND b = ?2")?
@@ -357,6 +383,22 @@ impl<'c> Txn<'c> {
             (false, true) => Standing::Waiting,
             (true | false, false) => Standing::Dead,
         };
+        let mut plain = !self.rows_whole
+            && !rec.unshown
+            && class.is_none()
+            && key.as_ref().is_some_and(|k| !k.is_content())
+            && !before.raws;
+        if plain {
+            // Nothing of it lies elsewhere: the row shows all that it has a column for.
+            let place = &self.s.t(t).place;
+            for e in &mut rec.entries {
+                plain &= !e.is_tombstone();
+                for f in &mut e.fields {
+                    f.shown = place[usize::from(f.col.0)].is_some();
+                    plain &= f.shown;
+                }
+            }
+        }
         let i = self.births.len();
         self.births.push(Birth {
             t,
@@ -366,6 +408,9 @@ impl<'c> Txn<'c> {
             key,
             read: false,
             dirty: false,
+            plain,
+            part: None,
+            edits: Few::new(),
             standing,
             held,
             row: None,
@@ -405,6 +450,9 @@ impl<'c> Txn<'c> {
             row_key: None,
             read: true,
             dirty: true,
+            plain: false,
+            part: None,
+            edits: Few::new(),
             standing: Standing::Waiting,
             held: Vec::new(),
             row: None,
@@ -467,8 +515,11 @@ impl<'c> Txn<'c> {
         }
         self.births[i].key = key;
         self.births[i].dirty = true;
-        let at = (self.births[i].t, self.births[i].b);
-        self.moved.insert(at);
+        // What is new here, nothing refers to yet.
+        if self.births[i].before.key.is_some() {
+            let at = (self.births[i].t, self.births[i].b);
+            self.moved.insert(at);
+        }
     }
 
     /// Gives memory back: what was changed is stored, what was read can be read again.
@@ -480,6 +531,8 @@ impl<'c> Txn<'c> {
         self.edges.clear();
         self.keyed.clear();
         self.touched.clear();
+        self.edited.clear();
+        self.free.clear();
         self.links_now.clear();
         self.rows_now.clear();
         self.planned_ids.clear();
@@ -517,15 +570,27 @@ impl<'c> Txn<'c> {
     // ---- values
 
     /// The application's row under a key that is no content key.
-    pub fn row(&mut self, t: u32, key: &LocalKey) -> Result<Option<Vec<Value>>, Error> {
-        let Some(values) = key.values() else { return Ok(None) };
-        let TableState { table, col_at, .. } = self.s.t(t);
+    pub fn row(&mut self, t: u32, key: &LocalKey) -> Result<Option<Rc<[Value]>>, Error> {
+        let n = self.s.t(t).col_at.len();
+        self.with_row(t, key, |r| (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect())
+    }
+
+    /// The same, looked at where SQLite has it.
+    fn with_row<T>(
+        &mut self,
+        t: u32,
+        key: &LocalKey,
+        f: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        let TableState { table, .. } = self.s.t(t);
         // A table that is gone, perhaps for as long as a migration takes, shows nothing.
         let Some(table) = table.as_ref() else { return Ok(None) };
-        let n = col_at.len();
         let q = self.q.get(Use::Row, t, || select_row(table))?;
-        let row = q.query_row(params_from_iter(values), |r| (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect());
-        Ok(row.optional()?)
+        if let Some(id) = key.id() {
+            return Ok(q.query_row([id], f).optional()?);
+        }
+        let Some(values) = key.values() else { return Ok(None) };
+        Ok(q.query_row(params_from_iter(values), f).optional()?)
     }
 
     /// Did a row of a table that is gone hold its values?
@@ -573,23 +638,23 @@ impl<'c> Txn<'c> {
     }
 
     /// The application's row of a birth that is an anchor, as it was when the transaction began.
-    pub fn stored_row(&mut self, i: usize) -> Result<Option<Vec<Value>>, Error> {
+    pub fn stored_row(&mut self, i: usize) -> Result<Option<Rc<[Value]>>, Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
         let Some(key) = self.births[i].row_key.clone() else { return Ok(None) };
         if !key.is_content() {
             if let Some((k, row)) = &self.births[i].row
                 && *k == key
             {
-                return Ok(Some(row.to_vec()));
+                return Ok(Some(row.clone()));
             }
             let row = self.row(t, &key)?;
-            self.births[i].row = row.as_deref().map(|row| (key, row.into()));
+            self.births[i].row = row.clone().map(|row| (key, row));
             return Ok(row);
         }
         if let Some(row) = self.rows_now.get(&(t, b)) {
             return Ok(Some(row.clone()));
         }
-        let row: Vec<Value> =
+        let row: Rc<[Value]> =
             self.body(t, b)?.into_iter().filter(|(c, _, _)| c.0 & LOCAL_ROW != 0).map(|(_, _, v)| v).collect();
         Ok(Some(row))
     }
@@ -642,7 +707,12 @@ impl<'c> Txn<'c> {
         let birth = &mut self.births[i];
         let places = &self.s.tables[birth.t as usize - 1].place;
         for e in &mut birth.rec.entries {
+            let stored = birth.before.holds(birth.b, e.write.dot);
             for f in &mut e.fields {
+                if !stored && f.cell != Cell::Unread {
+                    // It was merged since, and is not shown yet.
+                    continue;
+                }
                 let kept =
                     |c: u16| body.iter().find(|(bc, d, _)| bc.0 == c && *d == e.write.dot).map(|(_, _, v)| v.clone());
                 let shown = row.and_then(|r| places.get(usize::from(f.col.0)).copied().flatten().map(|p| r[p].clone()));
@@ -664,6 +734,8 @@ impl<'c> Txn<'c> {
             }
         }
         birth.read = true;
+        birth.plain = false;
+        birth.part = None;
     }
 }
 
@@ -683,12 +755,8 @@ fn select_row(table: &Table) -> String {
 /// Finds a row by the values of its key, bit for bit: a key that only compares as equal (`bob` and `BOB`, `1` and `1.0`)
 /// is another. Parameters count on from `by`.
 pub fn locate(table: &Table, by: usize) -> String {
-    let places = match &table.key {
-        Key::Id { column, .. } => std::slice::from_ref(column),
-        Key::Columns(places) => places.as_slice(),
-        Key::Content => &[],
-    };
-    let each: Vec<String> = places
+    let each: Vec<String> = table
+        .key_places()
         .iter()
         .enumerate()
         .map(|(i, &p)| {

@@ -9,7 +9,6 @@ use crate::record::{Cell, Col, Existence, LocalDot, Register, Write};
 use crate::transaction::{DecidedKey, Txn};
 use crate::waiting::Waiting;
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
 
 impl Keep {
     fn of(&self, column: &str) -> Side {
@@ -128,7 +127,7 @@ impl Txn<'_> {
     }
 
     /// Values of which one is shown and others wait.
-    fn decide_reviewed(&mut self, w: &Waiting, class: &Rc<Class>, choice: &Choice) -> Result<u64, EngineError> {
+    fn decide_reviewed(&mut self, w: &Waiting, class: &Class, choice: &Choice) -> Result<u64, EngineError> {
         self.check_columns(w.t, &choice.keep, &w.registers)?;
         let mut columns = Vec::new();
         let mut sides = Vec::new();
@@ -161,7 +160,7 @@ impl Txn<'_> {
     }
 
     /// Something that is not shown: it is given up for what is, or let through.
-    fn decide_not_shown(&mut self, w: &Waiting, class: &Rc<Class>, choice: &Choice) -> Result<u64, EngineError> {
+    fn decide_not_shown(&mut self, w: &Waiting, class: &Class, choice: &Choice) -> Result<u64, EngineError> {
         let key = (w.t, w.birth, w.loser);
         let gone = self.write_of(key)?;
         if w.registers.is_empty() && !w.future {

@@ -9,7 +9,6 @@ use crate::record::{Cell, Col, Existence, LocalDot, Register, decode_cell};
 use crate::store::damaged;
 use crate::transaction::Txn;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 /// A child that was deleted this long before its parent, or later, went with it.
 const TOGETHER: i64 = 60_000;
@@ -122,7 +121,7 @@ impl Txn<'_> {
         Ok(out)
     }
 
-    fn restore(&mut self, class: &Rc<Class>, d: LocalDot, children: bool) -> Result<Restored, EngineError> {
+    fn restore(&mut self, class: &Class, d: LocalDot, children: bool) -> Result<Restored, EngineError> {
         let t = class.t;
         let values = self.values_of(class, d)?;
         let is_birth = class.members.contains(&d);

@@ -44,7 +44,7 @@ impl Txn<'_> {
         let Some(key) = key_by_target(self.c, "main", &parent, &r.target_column, v)? else { return Ok(None) };
         let Some(row) = self.row(pt, &key)? else { return Ok(None) };
         let modified = modified_at(self.c, &parent, &key)?;
-        self.enter_birth(pt, &parent, row, modified)
+        self.enter_birth(pt, &parent, row.to_vec(), modified)
     }
 
     /// The birth of an existing row, its references not named yet. None: it was entered before.
@@ -86,7 +86,7 @@ impl Txn<'_> {
         let n = birth.rec.count() as i64;
         self.s.t_mut(t).accounts[TOTAL] += n;
         if key.is_content() {
-            self.rows_now.insert((t, dot), row);
+            self.rows_now.insert((t, dot), row.into());
         }
         self.set_local_key(i, Some(key));
         Ok(Some(i))

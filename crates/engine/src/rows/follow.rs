@@ -74,7 +74,7 @@ impl Txn<'_> {
     /// References that were written anew since a transaction began no longer keep what they named.
     pub fn touch_left_parents(&mut self) -> Result<(), Error> {
         let mut targets = Vec::new();
-        for birth in self.births.iter().filter(|b| b.dirty) {
+        for birth in self.births.iter().filter(|b| b.dirty && !b.links_before().is_empty()) {
             let now = birth.links_now();
             let left = birth.links_before().iter().filter(|l| !now.contains(l));
             targets.extend(left.filter_map(|(col, b)| self.s.t(birth.t).refs.get(col).map(|(pt, _)| (*pt, *b))));

@@ -50,7 +50,8 @@ impl Txn<'_> {
                                         plan.swaps.insert((t, other));
                                         plan.swaps.insert((t, l));
                                     }
-                                    Some(Plan::Gone | Plan::Waits(_)) => {}
+                                    // Fresh ones are there only in tables without unique keys.
+                                    Some(Plan::Gone | Plan::Waits(_) | Plan::Fresh(_)) => {}
                                     Some(Plan::Underway) | None => {
                                         losers.insert((l, u));
                                     }

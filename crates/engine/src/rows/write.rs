@@ -1,21 +1,28 @@
 //! Writing the plan: the application's rows, and what is known of them.
+use super::fresh::Fresh;
 use super::sql::one_by_content;
 use super::{ClassId, Plan, RowPlan, Show};
-use crate::catalog::quote;
+use crate::catalog::{Table, quote};
 use crate::change::ConflictKind;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, LocalDot, Register, Write};
 use crate::transaction::{HeldRow, Standing, Txn, Use};
+use crate::value::Value;
 use rusqlite::params_from_iter;
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
+
+/// A row to be written.
+enum Row {
+    Show(Box<Show>),
+    Fresh(Fresh),
+}
 
 impl Txn<'_> {
     /// Values that lose inside a class of several births are conflicts too.
     pub fn class_losers(&mut self) -> Result<(), Error> {
         let mut done = BTreeSet::new();
-        for (t, b) in self.touched.clone() {
+        for (t, b) in self.touched.list() {
             let class = self.class(t, b)?;
             if class.members.len() < 2 || !done.insert((t, class.leader)) {
                 continue;
@@ -71,6 +78,12 @@ impl Txn<'_> {
     /// Counts what the plan does, for people.
     pub fn count_plan(&mut self, plan: &RowPlan) -> Result<(), Error> {
         for (&(t, l), p) in &plan.plans {
+            if let Plan::Fresh(f) = p {
+                let n = self.counts.entry(t).or_default();
+                n.inserts += 1;
+                n.id_moves += u64::from(f.moved);
+                continue;
+            }
             let class = self.class(t, l)?;
             let rows = self.anchors(&class)?.len() as u64;
             let n = self.counts.entry(t).or_default();
@@ -84,8 +97,12 @@ impl Txn<'_> {
                     n.deletes += rows - 1;
                 }
                 Plan::Waits(_) | Plan::Gone => n.deletes += rows,
-                Plan::Underway => {}
+                Plan::Underway | Plan::Fresh(_) => {}
             }
+        }
+        for &i in &plan.edits {
+            let changes = u64::from(self.edit_changes(i));
+            self.counts.entry(self.births[i].t).or_default().updates += changes;
         }
         Ok(())
     }
@@ -93,14 +110,15 @@ impl Txn<'_> {
     /// Writes the planned rows and what is known of them.
     pub fn write_rows(&mut self, plan: RowPlan) -> Result<(), Error> {
         self.count_plan(&plan)?;
-        let mut shows: Vec<(usize, Box<Show>)> = Vec::new();
+        let mut writes: Vec<(ClassId, Row)> = Vec::new();
         let mut rest: Vec<(ClassId, Vec<HeldRow>)> = Vec::new();
         let mut ids: Vec<ClassId> = plan.plans.keys().copied().collect();
         ids.sort_by_key(|(t, l)| (self.s.t(*t).rank, *t, *l));
         let mut plans = plan.plans;
         for id in ids {
             match plans.remove(&id) {
-                Some(Plan::Show(s)) => shows.push((self.s.t(id.0).rank, s)),
+                Some(Plan::Show(s)) => writes.push((id, Row::Show(s))),
+                Some(Plan::Fresh(f)) => writes.push((id, Row::Fresh(f))),
                 Some(Plan::Waits(held)) => rest.push((id, held)),
                 Some(Plan::Gone) => rest.push((id, Vec::new())),
                 Some(Plan::Underway) | None => {}
@@ -110,12 +128,9 @@ impl Txn<'_> {
         for ((t, l), held) in rest.into_iter().rev() {
             self.take_away(t, l, held)?;
         }
-        let mut writes = Vec::new();
-        for (rank, show) in shows {
-            writes.push((Reverse(show.old.is_some()), rank, show));
-        }
         // Rows that trade unique values: out with all of them, then in again.
-        for (_, _, show) in &writes {
+        for (_, row) in &writes {
+            let Row::Show(show) = row else { continue };
             let anchors = self.anchors(&show.class)?;
             for &a in anchors.iter().skip(1) {
                 self.remove_row(a)?;
@@ -126,15 +141,20 @@ impl Txn<'_> {
                 self.remove_row(show.anchor)?;
             }
         }
-        for (_, _, show) in writes {
-            let out = plan.swaps.contains(&(show.class.t, show.class.leader)) && show.old.is_some() && show.changes();
-            self.write_row(&show, out).map_err(|e| match &e {
-                Error::Sqlite { source } if is_constraint(source) => {
-                    Error::Poisoned { table: show.class.t, birth: show.class.leader.0 }
+        for (id, row) in writes {
+            let show = match row {
+                Row::Show(show) => show,
+                Row::Fresh(fresh) => {
+                    self.write_fresh(id, &fresh)?;
+                    continue;
                 }
-                _ => e,
-            })?;
+            };
+            let out = plan.swaps.contains(&(show.class.t, show.class.leader)) && show.old.is_some() && show.changes();
+            self.write_row(&show, out).map_err(|e| poisons(e, show.class.t, show.class.leader))?;
             self.settle_shown(*show)?;
+        }
+        for i in plan.edits {
+            self.write_edit(i)?;
         }
         Ok(())
     }
@@ -196,7 +216,7 @@ impl Txn<'_> {
         if key.is_content() {
             let row = self.stored_row(a)?.unwrap_or_default();
             let sql = format!("DELETE FROM main.{} WHERE {}", quote(&table.name), one_by_content(&table, 0));
-            self.c.prepare_cached(&sql)?.execute(params_from_iter(row))?;
+            self.c.prepare_cached(&sql)?.execute(params_from_iter(row.iter()))?;
         } else {
             let sql =
                 format!("DELETE FROM main.{} WHERE {}", quote(&table.name), crate::transaction::locate(&table, 0));
@@ -219,29 +239,20 @@ impl Txn<'_> {
             return Ok(());
         }
         let row = show.row();
-        let shape = self.q.shape(&places);
         if show.old.is_some() && !out {
-            let set = || {
-                let each = places.iter().enumerate();
-                each.map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
             let key = self.births[show.anchor].row_key.clone().expect("it has a row");
-            let values = places.iter().map(|&p| &row[p]);
-            if let Some(key) = key.values() {
-                let q = self.q.get(Use::UpdateRow(shape), t, || {
-                    let locate = crate::transaction::locate(&table, places.len());
-                    format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set())
-                })?;
-                q.execute(params_from_iter(values.chain(&key)))?;
-            } else {
+            let values: Vec<&Value> = places.iter().map(|&p| &row[p]).collect();
+            if key.is_content() {
                 let locate = one_by_content(&table, places.len());
-                let sql = format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set());
+                let sql =
+                    format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set(&table, &places));
                 let old = show.old.as_deref().unwrap_or_default();
-                self.c.prepare_cached(&sql)?.execute(params_from_iter(values.chain(old)))?;
+                self.c.prepare_cached(&sql)?.execute(params_from_iter(values.into_iter().chain(old)))?;
+            } else {
+                self.update_row(t, &table, &key, &places, &values)?;
             }
         } else {
+            let shape = self.q.shape(&places);
             let q = self.q.get(Use::InsertRow(shape), t, || {
                 let names: Vec<String> = places.iter().map(|&p| quote(&table.columns[p].name)).collect();
                 let marks: Vec<String> = (1..=places.len()).map(|i| format!("?{i}")).collect();
@@ -260,6 +271,25 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// Writes columns of the row under a key that is no content key.
+    pub(super) fn update_row(
+        &mut self,
+        t: u32,
+        table: &Table,
+        key: &LocalKey,
+        places: &[usize],
+        values: &[&Value],
+    ) -> Result<(), Error> {
+        let shape = self.q.shape(places);
+        let q = self.q.get(Use::UpdateRow(shape), t, || {
+            let locate = crate::transaction::locate(table, places.len());
+            format!("UPDATE OR ABORT main.{} SET {} WHERE {locate}", quote(&table.name), set(table, places))
+        })?;
+        let key = key.values().unwrap_or_default();
+        q.execute(params_from_iter(values.iter().copied().chain(&key)))?;
+        Ok(())
+    }
+
     /// Notes what the row shows now.
     fn settle_shown(&mut self, show: Show) -> Result<(), Error> {
         let t = show.class.t;
@@ -268,12 +298,12 @@ impl Txn<'_> {
         if show.old.is_none() && show.new.iter().any(Option::is_none) {
             // The application's defaults filled the rest.
             let key = LocalKey::of_row(&table, &row);
-            row = self.row(t, &key)?.unwrap_or(row);
+            row = self.row(t, &key)?.map_or(row, |row| row.to_vec());
         }
         let key = LocalKey::of_row(&table, &row);
         self.used(t, &key)?;
         if key.is_content() {
-            self.rows_now.insert((t, self.births[show.anchor].b), row.clone());
+            self.rows_now.insert((t, self.births[show.anchor].b), row.as_slice().into());
         }
         self.births[show.anchor].row_key = Some(key.clone());
         self.set_key(show.anchor, Some(key));
@@ -302,6 +332,20 @@ impl Txn<'_> {
             self.hold(m, list);
         }
         Ok(())
+    }
+}
+
+/// `a = ?1, b = ?2, …`
+fn set(table: &Table, places: &[usize]) -> String {
+    let each = places.iter().enumerate().map(|(i, &p)| format!("{} = ?{}", quote(&table.columns[p].name), i + 1));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// A row that a constraint refuses is held, and the rest goes on.
+pub(super) fn poisons(e: Error, t: u32, leader: LocalDot) -> Error {
+    match &e {
+        Error::Sqlite { source } if is_constraint(source) => Error::Poisoned { table: t, birth: leader.0 },
+        _ => e,
     }
 }
 

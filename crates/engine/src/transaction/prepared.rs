@@ -23,6 +23,8 @@ pub enum Use {
     StoreIdentity,
     /// The application's row by its key.
     Row,
+    /// Writes a row of the application's table, all of its columns.
+    InsertWhole,
     /// Writes the application's row; the number is that of a shape of columns.
     InsertRow(u32),
     UpdateRow(u32),

@@ -1,6 +1,7 @@
 //! Merging writes into registers, and recording what loses: merge-rules 3, 7 and 8.
 use super::{Archived, DotOf, Lost, LostKey, Txn};
 use crate::change::ConflictKind;
+use crate::class::Few;
 use crate::config::Policy;
 use crate::error::Error;
 use crate::merge::{Fate, Keeps, Present, Verdict, judge};
@@ -47,17 +48,20 @@ impl Txn<'_> {
         let n = fields.len() as i64 + i64::from(existence.is_some());
         self.account(t, TOTAL, n);
         self.births[i].dirty = true;
-        self.touched.insert((t, b));
         for f in &fields {
             if let Cell::Row(to) = f.cell {
                 self.link_now(t, b, f.col, to);
             }
         }
         if self.births[i].rec.entries.is_empty() {
+            self.touched.insert((t, b));
             self.births[i].rec.entries.push(Entry { write: write.clone(), existence, fields });
             return Ok(());
         }
-        self.read(i)?;
+        if !(existence.is_none() && self.is_edit(i, &fields)?) {
+            self.read(i)?;
+            self.touched.insert((t, b));
+        }
         let mut kept = Entry { write: write.clone(), existence: None, fields: Vec::new() };
         if let Some(x) = existence
             && self.merge_existence(i, write)?
@@ -87,6 +91,32 @@ impl Txn<'_> {
             self.edit_against_delete(i, write)?;
         }
         Ok(())
+    }
+
+    /// Does it touch nothing but free columns of a plain birth? Then those are read, and noted to be written.
+    fn is_edit(&mut self, i: usize, fields: &[Field]) -> Result<bool, Error> {
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        if self.poisoned.contains(&(t, b)) || !self.births[i].is_plain() || !self.asides(t, b)?.is_empty() {
+            return Ok(false);
+        }
+        let (free, s) = (self.free_columns(t), self.s.t(t));
+        let Some(table) = &s.table else { return Ok(false) };
+        let is_free = |f: &Field| {
+            let may_be_null = || s.place[usize::from(f.col.0)].is_some_and(|p| !table.columns[p].not_null);
+            free.get(usize::from(f.col.0)) == Some(&true)
+                && matches!(&f.cell, Cell::Value(v) if !v.is_null() || may_be_null())
+                && self.births[i].rec.siblings(f.col).count() == 1
+        };
+        if fields.is_empty() || !fields.iter().all(is_free) {
+            return Ok(false);
+        }
+        let cols: Few<Col> = fields.iter().map(|f| f.col).collect();
+        let Some(read) = self.read_before(i, &cols)? else { return Ok(false) };
+        if self.births[i].edits.is_empty() {
+            self.edited.push(i);
+        }
+        self.births[i].edits.extend(read);
+        Ok(true)
     }
 
     fn merge_existence(&mut self, i: usize, write: &Write) -> Result<bool, Error> {
@@ -272,6 +302,9 @@ impl Txn<'_> {
     /// tombstone and a person's word that the row lives.
     fn edit_against_delete(&mut self, i: usize, write: &Write) -> Result<(), Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
+        if !self.births[i].rec.entries.iter().any(Entry::is_tombstone) {
+            return Ok(());
+        }
         let (mut graves, mut edits) = (Vec::new(), Vec::new());
         for e in &self.births[i].rec.entries {
             let concerns = e.write.dot == write.dot;

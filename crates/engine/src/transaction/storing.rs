@@ -90,14 +90,11 @@ impl Txn<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n, clock) VALUES (?1, ?2, ?3)")?
                 .execute(params![database, n, clock])?;
         }
-        // Rows of other files that refer to any birth of a row that moved have to follow; what is new here, nothing
-        // refers to yet.
+        // Rows of other files that refer to any birth of a row that moved have to follow.
         let mut followed = BTreeSet::new();
         for (t, b) in std::mem::take(&mut self.moved) {
-            if self.index.get(&(t, b)).is_some_and(|&i| self.births[i].before.key.is_some()) {
-                followed.insert((t, b));
-                followed.extend(self.class(t, b)?.members.iter().map(|m| (t, *m)));
-            }
+            followed.insert((t, b));
+            followed.extend(self.class(t, b)?.members.iter().map(|m| (t, *m)));
         }
         for (t, b) in followed {
             self.c.prepare_cached("INSERT INTO _lockstep_moved (t, b) VALUES (?1, ?2)")?.execute(params![t, b.0])?;
@@ -109,8 +106,7 @@ impl Txn<'_> {
     }
 
     fn store_birth(&mut self, i: usize) -> Result<(), Error> {
-        self.read(i)?;
-        let (hash, accounts) = (self.hash_of(i), self.accounts_of(i));
+        let (hash, accounts) = (self.hash_now(i)?, self.accounts_of(i));
         let (t, b) = (self.births[i].t, self.births[i].b);
         let class = if self.births[i].rec.linked { Some(self.class(t, b)?) } else { None };
         let anchor = match &class {
@@ -331,7 +327,7 @@ impl Txn<'_> {
             encode_cell(&cell, &mut o);
             self.q
                 .get(Use::Archive, 0, || {
-                    "INSERT OR REPLACE INTO _lockstep_archive (t, b, d, col, stamp, why, by, at, value)
+                    "INSERT INTO _lockstep_archive (t, b, d, col, stamp, why, by, at, value)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
                         .to_owned()
                 })?

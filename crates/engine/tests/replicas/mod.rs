@@ -78,8 +78,11 @@ impl Replica {
         self
     }
 
+    /// Every second replica takes rows whole: those that don't have to agree with it.
     pub fn open(&self) -> Database {
-        Database::open(&self.path, &self.siblings).unwrap()
+        let mut db = Database::open(&self.path, &self.siblings).unwrap();
+        db.take_rows_whole(self.name.starts_with('b'));
+        db
     }
 
     pub fn sql(&self, sql: &str) -> &Replica {
