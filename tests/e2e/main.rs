@@ -6,6 +6,7 @@
 //! doubled or misplaced row is seen by reading the files. No test looks at how long something took.
 
 mod breaks;
+mod canary;
 mod capture;
 mod chain;
 mod decide;
@@ -14,6 +15,7 @@ mod foreign;
 mod identity;
 mod merge;
 mod migrations;
+mod proxy;
 mod references;
 mod schema;
 mod scouting;

@@ -47,6 +47,7 @@ pub struct Server {
     listened: Cell<bool>,
     /// What the agent logs.
     pub log: Cell<&'static str>,
+    advertised: RefCell<Option<String>>,
 }
 
 /// How a command ended: its exit status and the document it printed.
@@ -87,6 +88,7 @@ impl Server {
             agent: RefCell::new(None),
             listened: Cell::new(false),
             log: Cell::new("info"),
+            advertised: RefCell::default(),
         };
         for (database, script) in schema.databases {
             server.sql(database, script);
@@ -175,6 +177,37 @@ impl Server {
         self.well(&args)
     }
 
+    /// The server's folder: databases, node, logs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where temporary files of its agent lie.
+    pub fn temporary(&self) -> PathBuf {
+        let folder = self.folder.path().join("tmp");
+        std::fs::create_dir_all(&folder).expect("a folder for temporary files");
+        folder
+    }
+
+    /// What the agent tells others from its next start on.
+    pub fn advertise(&self, address: &str) {
+        *self.advertised.borrow_mut() = Some(address.to_owned());
+    }
+
+    /// Where the agent listens, as `host:port`.
+    pub fn listening(&self) -> String {
+        let status = self.well(&["status"]);
+        let url = status["agent"]["listening"].as_str().expect("the agent runs");
+        url.strip_prefix("https://").expect("an address").to_owned()
+    }
+
+    /// Uses an invite of another server, and runs the first sync.
+    pub fn pair_with(&self, host: &Server, invite: &str) -> Run {
+        let outcome = self.lockstep_given(&["pair", "-", "--as", host.name, "--yes"], &format!("{invite}\n"));
+        assert!(matches!(outcome.status, 0 | 3), "{} pairs with {}: {outcome:?}", self.name, host.name);
+        Run { status: outcome.status, entry: outcome.json["run"].clone() }
+    }
+
     /// Starts the agent, unless it runs.
     pub fn serve(&self) {
         if self.agent.borrow().is_some() {
@@ -189,6 +222,8 @@ impl Server {
             .arg(self.home())
             .arg("agent")
             .args(first_time.then_some("--listen=127.0.0.1:0"))
+            .args(self.advertised.borrow().iter().map(|address| format!("--advertise={address}")))
+            .env("TMPDIR", self.temporary())
             .env("LOCKSTEP_LOG", self.log.get())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -329,9 +364,7 @@ pub fn pair(joiner: &Server, host: &Server) -> Run {
     host.serve();
     let invite = host.well(&["invite"]);
     let invite = invite["invite"].as_str().expect("an invite");
-    let outcome = joiner.lockstep_given(&["pair", "-", "--as", host.name, "--yes"], &format!("{invite}\n"));
-    assert!(matches!(outcome.status, 0 | 3), "{} pairs with {}: {outcome:?}", joiner.name, host.name);
-    Run { status: outcome.status, entry: outcome.json["run"].clone() }
+    joiner.pair_with(host, invite)
 }
 
 /// Two servers of one schema that are attached, paired and empty: `(host, joiner)`.
