@@ -2,7 +2,17 @@
 
 /// What the page may call, each by name; `capabilities/main.json` grants them to the window. A command
 /// that is missing here can't be called from the page at all.
-const COMMANDS: &[&str] = &["status", "sync_now"];
+const COMMANDS: &[&str] = &[
+    "status",
+    "sync_now",
+    "stop_sync",
+    "pause",
+    "resume",
+    "init",
+    "starts_at_login",
+    "set_start_at_login",
+    "desktop_is_dark",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=src-tauri/capabilities");

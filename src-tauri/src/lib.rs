@@ -5,25 +5,126 @@
 //! call of the node, answer out; nothing that a row contains is logged. Deliberately not here: any rule of
 //! the sync, any SQL, any secret.
 
+mod background;
 mod commands;
 mod error;
+mod events;
+mod login;
 mod node;
+mod notices;
 mod overview;
+mod shell;
+mod tray;
 #[cfg(test)]
 mod types;
 mod view;
+mod watch;
+mod window;
 
 use node::HomeNode;
+use std::time::Duration;
+use tauri::{App, AppHandle, Manager, RunEvent, WindowEvent};
+use tauri_plugin_log::log::LevelFilter;
+use tauri_plugin_log::{RotationStrategy, Target, TargetKind};
 
-/// Opens the window and runs until it is closed.
+/// How long a transaction that is under way may take when the console ends.
+const LAST: Duration = Duration::from_secs(20);
+/// From here on the log begins anew; one older file is kept.
+const LOG_BYTES: u128 = 4 << 20;
+
+/// Opens the window and runs until a person quits. Gives the exit status.
 ///
 /// # Panics
 ///
 /// When no window can be opened at all (no display, no WebKit): there is nobody to show an error to.
-pub fn run() {
-    tauri::Builder::default()
-        .manage(HomeNode::of_this_user())
-        .invoke_handler(tauri::generate_handler![commands::status, commands::sync_now])
-        .run(tauri::generate_context!())
+pub fn run() -> i32 {
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+    tauri::async_runtime::set(runtime.handle().clone());
+    let hidden = std::env::args().any(|argument| argument == window::HIDDEN);
+    let app = tauri::Builder::default()
+        // The first: a second start ends here and does nothing else.
+        .plugin(only_one())
+        .plugin(log())
+        .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(window::remembered()).build())
+        .plugin(tauri_plugin_notification::init())
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_autostart::Builder::new().arg(window::HIDDEN).build())
+        .on_menu_event(|app, event| {
+            if let Some(act) = tray::Act::named(event.id().as_ref()) {
+                shell::act(app, act);
+            }
+        })
+        .on_window_event(|window, event| match event {
+            WindowEvent::CloseRequested { api, .. } => {
+                api.prevent_close();
+                tauri::async_runtime::spawn(window::put_away(window.app_handle().clone()));
+            }
+            WindowEvent::ThemeChanged(theme) => {
+                let app = window.app_handle();
+                events::Event::Theme { dark: *theme == tauri::Theme::Dark }.tell(app);
+                shell::of(app).look_again();
+            }
+            WindowEvent::Focused(true) => shell::of(window.app_handle()).look_again(),
+            _ => {}
+        })
+        .invoke_handler(tauri::generate_handler![
+            commands::status,
+            commands::sync_now,
+            commands::stop_sync,
+            commands::pause,
+            commands::resume,
+            commands::init,
+            commands::starts_at_login,
+            commands::set_start_at_login,
+            commands::desktop_is_dark
+        ])
+        .setup(move |app| {
+            begin(app, hidden);
+            Ok(())
+        })
+        .build(tauri::generate_context!())
         .expect("a window can be opened");
+    let code = app.run_return(|_, event| {
+        if let RunEvent::Exit = event {
+            tray::end();
+        }
+    });
+    // Waits for what has begun to write.
+    runtime.shutdown_timeout(LAST);
+    code
+}
+
+/// A second start shows the window of the first, for each home its own.
+fn only_one() -> tauri::plugin::TauriPlugin<tauri::Wry> {
+    let brought_back = |app: &AppHandle, _: Vec<String>, _: String| window::bring_back(app);
+    let plugin = tauri_plugin_single_instance::Builder::new().callback(brought_back);
+    plugin.dbus_id(format!("lockstep.console{}", HomeNode::of_this_user().short_name())).build()
+}
+
+/// What the node and the console log, on standard output and in the folder for logs.
+fn log() -> tauri::plugin::TauriPlugin<tauri::Wry> {
+    tauri_plugin_log::Builder::new()
+        .clear_targets()
+        .targets([Target::new(TargetKind::Stdout), Target::new(TargetKind::LogDir { file_name: None })])
+        .level(LevelFilter::Warn)
+        .level_for("lockstep_node", LevelFilter::Info)
+        .level_for("lockstep_console", LevelFilter::Info)
+        .max_file_size(LOG_BYTES)
+        .rotation_strategy(RotationStrategy::KeepOne)
+        .build()
+}
+
+fn begin(app: &mut App, hidden: bool) {
+    let app = app.handle();
+    app.manage(shell::Shell::new(HomeNode::of_this_user(), tray::Tray::of(app)));
+    tauri::async_runtime::spawn(window::begin(app.clone(), hidden));
+    tauri::async_runtime::spawn(background::serve(app.clone()));
+    tauri::async_runtime::spawn(watch::watch(app.clone()));
+    let ended = app.clone();
+    tauri::async_runtime::spawn(async move {
+        match lockstep_node::platform::asked_to_end().await {
+            Ok(()) => shell::quit(ended).await,
+            Err(error) => tracing::warn!(%error, "signals can't be heard"),
+        }
+    });
 }

@@ -2,5 +2,5 @@
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 fn main() {
-    lockstep_console::run();
+    std::process::exit(lockstep_console::run());
 }

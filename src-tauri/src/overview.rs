@@ -24,6 +24,8 @@ pub(crate) enum State {
     Offline,
     /// A person asked background sync to rest.
     Paused,
+    /// A session runs.
+    Syncing,
     /// Changes are on their way.
     Pending,
     /// It is too long since both sides were found equal.
@@ -45,13 +47,14 @@ pub(crate) struct Facts {
     /// A value is in no account, or the accounts could not be drawn up.
     balance_open: bool,
     paused: bool,
+    syncing: bool,
     /// Since the peer that was verified longest ago; `None` when one never was.
     since_verified: Option<i64>,
 }
 
 impl Facts {
-    /// Reads them from a status; `status.state` itself is not looked at.
-    pub(crate) fn of(status: &StatusView) -> Facts {
+    /// Reads them from a status; `status.state` itself is not looked at. Whether a session runs no status says.
+    pub(crate) fn of(status: &StatusView, syncing: bool) -> Facts {
         let databases = &status.databases;
         let peers = &status.peers;
         let captures = databases.iter().map(|d| &d.capture).chain(peers.iter().map(|p| &p.capture));
@@ -67,6 +70,7 @@ impl Facts {
             pending: databases.iter().map(|d| d.pending).chain(peers.iter().map(|p| p.pending)).sum(),
             balance_open: status.values_lost > Count(0) || status.values_lost_because.is_some(),
             paused: status.paused_until.is_some_and(|until| until > status.at),
+            syncing,
             since_verified: oldest.map(|at| (status.at.0 - at.0).max(0)),
         }
     }
@@ -84,6 +88,8 @@ impl Facts {
             State::Offline
         } else if self.paused {
             State::Paused
+        } else if self.syncing {
+            State::Syncing
         } else if self.pending > none {
             State::Pending
         } else if self.since_verified.is_none_or(|ago| ago > STALE_AFTER_MS) {
@@ -111,6 +117,8 @@ mod tests {
             (Facts { since_verified: Some(STALE_AFTER_MS), ..calm() }, State::Fine),
             (Facts { since_verified: Some(STALE_AFTER_MS + 1), ..calm() }, State::Stale),
             (Facts { pending: one, since_verified: None, ..calm() }, State::Pending),
+            (Facts { syncing: true, pending: one, ..calm() }, State::Syncing),
+            (Facts { paused: true, syncing: true, ..calm() }, State::Paused),
             (Facts { paused: true, pending: one, ..calm() }, State::Paused),
             (Facts { unreachable: 1, paused: true, ..calm() }, State::Offline),
             (Facts { unreachable: 1, pending: one, ..calm() }, State::Offline),

@@ -1,6 +1,8 @@
 //! Writes `ui/src/host/types.ts` from the Rust types, and notices when it is out of date.
 
+use crate::commands::PauseFor;
 use crate::error::Failure;
+use crate::events::{Event, Progress, Screen, Task};
 use crate::overview::State;
 use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
 use std::path::Path;
@@ -27,6 +29,11 @@ fn page_types() -> String {
         declaration::<PeerView>(&config),
         declaration::<RunView>(&config),
         declaration::<PeerRunView>(&config),
+        declaration::<PauseFor>(&config),
+        declaration::<Event>(&config),
+        declaration::<Progress>(&config),
+        declaration::<Task>(&config),
+        declaration::<Screen>(&config),
         declaration::<Failure>(&config),
     ];
     HEAD.to_owned() + &declarations.concat()

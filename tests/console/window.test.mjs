@@ -121,6 +121,10 @@ test("Sync now makes two servers one, and says when a server is gone", async (t)
   assert.match(await window.text("[aria-labelledby=databases]"), /Rows\n50/);
   assert.match(await window.text("[aria-labelledby=peers]"), /school-server\nIn step/);
 
+  // Both would bring what follows over by themselves.
+  venue.lockstep(["pause"]);
+  school.lockstep(["pause"]);
+  await window.reads(".headline h1", /^Sync is paused/);
   school.sql("UPDATE team SET name = 'written at school' WHERE id = 1");
   venue.sql("INSERT INTO team (name) VALUES ('written at the venue')");
   await window.click("button.primary");

@@ -28,7 +28,6 @@ import type {
   HeldRow,
   HistoryView,
   HoldReason,
-  HostEvent,
   Inspection,
   Invited,
   InviteView,
@@ -36,7 +35,6 @@ import type {
   Page,
   PairAsk,
   PairPreview,
-  PauseFor,
   PeerSettings,
   PendingRow,
   PlanRow,
@@ -54,7 +52,7 @@ import type {
   TableConfig,
   TableView,
 } from "./shapes";
-import type { Failure, RunView, StatusView } from "./types";
+import type { Failure, HostEvent, PauseFor, RunView, StatusView } from "./types";
 
 export * from "./shapes";
 export * from "./types";

@@ -3,7 +3,7 @@
 // What always holds: a Count and a Millis are text, since JavaScript loses digits past 2^53; a value of a row comes
 // as a Cell, already text, and never goes back; a row is named by database, table and key; a list comes in pages of
 // at most 200 with the whole count. Types that Rust writes already are in types.ts.
-import type { Count, Failure, Millis, PeerRunView } from "./types";
+import type { Count, Failure, Millis } from "./types";
 
 // ---- Values, rows, pages -------------------------------------------------------------------------------------
 
@@ -105,9 +105,6 @@ export interface Rate {
   /** The runs' mean duration. */
   duration_ms: Millis;
 }
-
-/** As `lockstep pause`. */
-export type PauseFor = "30m" | "1h" | "tomorrow" | "resumed";
 
 // ---- Pending -------------------------------------------------------------------------------------------------
 
@@ -599,29 +596,3 @@ export interface Setting {
 export interface CleanupView {
   removed: { kind: string; rows: Count; bytes: Count }[];
 }
-
-// ---- What the page is told -----------------------------------------------------------------------------------
-
-export interface Progress {
-  task: "attach" | "pair" | "sync" | "verify" | "compare";
-  /** What is worked on now: `scouting.scouting_data`, `venue-server`. */
-  what: string;
-  done: Count;
-  /** Null: not known yet. */
-  total: Count | null;
-  left_ms: Millis | null;
-}
-
-export type Screen =
-  "overview" | "pending" | "conflicts" | "runs" | "compare" | "history" | "settings" | "setup";
-
-export type HostEvent =
-  /** Something changed in the node: what is shown is read again. */
-  | { kind: "changed" }
-  | { kind: "progress"; progress: Progress }
-  /** A background run ended. */
-  | { kind: "ran"; run: PeerRunView }
-  /** The desktop turned light or dark. */
-  | { kind: "theme"; dark: boolean }
-  /** The tray asks for a screen. */
-  | { kind: "open"; screen: Screen };

@@ -13,7 +13,7 @@ export type Millis = string;
 /**
  * The states, worst first.
  */
-export type State = "setup" | "error" | "conflict" | "offline" | "paused" | "pending" | "stale" | "fine";
+export type State = "setup" | "error" | "conflict" | "offline" | "paused" | "syncing" | "pending" | "stale" | "fine";
 
 /**
  * This node at a glance.
@@ -213,6 +213,67 @@ duration_ms: Millis,
  * Why it did not come to its end.
  */
 error: Failure | null, };
+
+/**
+ * As `lockstep pause`.
+ */
+export type PauseFor = "30m" | "1h" | "tomorrow" | "resumed";
+
+/**
+ * What happened.
+ */
+export type HostEvent = { "kind": "changed" } | { "kind": "progress", 
+/**
+ * How far.
+ */
+progress: Progress, } | { "kind": "ran", 
+/**
+ * What came of it.
+ */
+run: PeerRunView, } | { "kind": "theme", 
+/**
+ * Is it dark now?
+ */
+dark: boolean, } | { "kind": "open", 
+/**
+ * Which.
+ */
+screen: Screen, };
+
+/**
+ * How far something has come.
+ */
+export type Progress = { 
+/**
+ * What is done.
+ */
+task: Task, 
+/**
+ * What is worked on now: a table, a server.
+ */
+what: string, 
+/**
+ * Rows or writes so far.
+ */
+done: Count, 
+/**
+ * Of so many; not known yet: null.
+ */
+total: Count | null, 
+/**
+ * For so much longer, as far as can be told.
+ */
+left_ms: Millis | null, };
+
+/**
+ * What takes a while.
+ */
+export type Task = "attach" | "pair" | "sync" | "verify" | "compare";
+
+/**
+ * The screens.
+ */
+export type Screen = "overview" | "pending" | "conflicts" | "runs" | "compare" | "history" | "settings" | "setup";
 
 /**
  * A failure as a person and the page can use it. Never holds a value of a row.

@@ -18,16 +18,11 @@ export interface Headline {
   next: { screen: Screen; label: string; visit?: Visit } | null;
 }
 
+/** A pause that ends so far ahead ends when a person says so. */
+const FOR_EVER = 50 * 365 * 24 * 60 * 60 * 1000;
+
 export function headline(status: StatusView, syncing: boolean, now: number): Headline {
-  if (syncing && status.state !== "setup") {
-    return {
-      tone: "busy",
-      word: "Syncing",
-      sentence: "Syncing now",
-      detail: "The applications go on working meanwhile.",
-      next: null,
-    };
-  }
+  if (syncing && status.state !== "setup") return busy();
   switch (status.state) {
     case "setup":
       return setup(status);
@@ -42,12 +37,14 @@ export function headline(status: StatusView, syncing: boolean, now: number): Hea
         tone: "resting",
         word: "Paused",
         sentence:
-          status.paused_until === null
-            ? "Sync is paused"
+          status.paused_until === null || Number(status.paused_until) > now + FOR_EVER
+            ? "Sync is paused until resumed"
             : `Sync is paused until ${local(status.paused_until, now)}`,
-        detail: "Writes are still captured. Nothing travels until then, unless you press Sync now.",
+        detail: "Writes are still captured. This node begins no sync until then, unless you press Sync now.",
         next: null,
       };
+    case "syncing":
+      return busy();
     case "pending":
       return pending(status);
     case "stale":
@@ -61,6 +58,16 @@ export function headline(status: StatusView, syncing: boolean, now: number): Hea
         next: null,
       };
   }
+}
+
+function busy(): Headline {
+  return {
+    tone: "busy",
+    word: "Syncing",
+    sentence: "Syncing now",
+    detail: "The applications go on working meanwhile.",
+    next: null,
+  };
 }
 
 function setup(status: StatusView): Headline {
