@@ -37,6 +37,17 @@ build: setup-core ## The `lockstep` command, as it is shipped
 bench: setup-core ## What is claimed about speed, each figure beside its floor
 	$(CARGO) run --locked --release -p lockstep-benches
 
+audit: ## Licences, bans, sources and known faults of every library (needs cargo-deny)
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "audit: cargo-deny is missing: cargo install cargo-deny --locked"; exit 1; }
+	$(CARGO) deny --all-features check licenses bans sources
+	@$(CARGO) deny --all-features check advisories || { echo "audit: see above; without a network the advisories can't be fetched"; exit 1; }
+
+SOAK ?= 120
+soak: ## A bad line between two agents for SOAK seconds, while both sides write
+	$(CARGO) build --locked -p lockstep-cli
+	LOCKSTEP_SOAK=$(SOAK) LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" \
+		$(CARGO) test --locked -p lockstep-tests --test end_to_end -- proxy --nocapture
+
 # The order matters: what fails soonest comes first, and the console can only be compiled when the
 # pages that it embeds have been built.
 test: check rust-test ## Formatting, lints, pages, console, and every test

@@ -107,6 +107,19 @@ fn page_libraries(house: &House) -> Vec<String> {
 }
 
 #[test]
+fn every_threat_names_a_test_that_is_there() {
+    let house = House::open();
+    let security = house.text("docs/security.md").expect("the threats are described");
+    let tests: String = house.texts().filter(|s| s.name.ends_with(".rs")).map(|s| &*s.text).collect();
+    let rows = security.lines().filter(|l| l.starts_with("| ") && l.matches(" | ").count() == 2);
+    let words = rows.flat_map(|l| l.split([' ', ',', '|'])).filter(|w| w.matches('_').count() >= 3);
+    let words: Vec<&str> = words.collect();
+    assert!(words.len() > 15, "the threats name their tests");
+    let missing = words.into_iter().filter(|w| !tests.contains(&format!("fn {w}(")));
+    expect_none("tests that docs/security.md names and nobody wrote", missing.map(str::to_owned).collect());
+}
+
+#[test]
 fn the_readme_begins_with_the_two_commands() {
     let house = House::open();
     let readme = house.text("README.md").expect("there is a README");
