@@ -55,3 +55,42 @@ fn an_agent_that_is_asked_to_end_finishes_what_is_under_way() {
     sound(&[&b, &a]);
     assert_eq!(a.number("scouting", "SELECT count(*) FROM event"), 12_000);
 }
+
+#[test]
+fn a_large_transfer_that_is_cut_goes_on_where_it_was() {
+    const ROWS: u64 = 20_000;
+    let (a, b) = (Server::new("alpha", SCOUTING), Server::new("beta", SCOUTING));
+    let rows: Vec<_> = (0..ROWS).map(|n| json!([format!("e{n}")])).collect();
+    a.many("scouting", "INSERT INTO event(code, name, year) VALUES(?1, 'all', 2026)", json!(rows));
+    a.attach();
+    b.attach();
+    a.serve();
+    let invite = a.well(&["invite", "--share", "scouting"]);
+    // The first sync is ended in the middle, as a power cut does.
+    let mut pairing = Command::new(binary());
+    pairing.arg("--home").arg(b.home()).args(["--json", "pair", "-", "--as", "alpha", "--yes"]);
+    let mut pairing = pairing
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    let line = invite["invite"].as_str().expect("an invite").as_bytes().to_owned();
+    std::io::Write::write_all(&mut pairing.stdin.take().expect("was asked for"), &line).expect("it reads the invite");
+    let count = || b.number("scouting", "SELECT count(*) FROM event") as u64;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while count() == 0 {
+        assert!(std::time::Instant::now() < until, "nothing comes");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    pairing.kill().expect("it was started here");
+    pairing.wait().expect("it was started here");
+    let there = count();
+    assert!(there > 0 && there < ROWS, "it was cut in the middle: {there} rows");
+    assert_eq!(b.lines("scouting", "PRAGMA integrity_check"), ["ok"]);
+    let run = b.sync_with(&a);
+    assert!(run.verified(), "{run:?}");
+    assert_eq!(count(), ROWS);
+    assert!(run.count("received") <= ROWS - there, "what was there is not sent again: {run:?}");
+    sound(&[&b, &a]);
+}

@@ -107,6 +107,31 @@ async fn what_is_written_on_one_side_is_soon_on_the_other() {
     pit.stop().await;
 }
 
+/// From commit to visible at the other, each way round: one that is called, and one that asks for news.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_soon_visible_and_the_time_that_took_is_printed() {
+    for advertise in [None, Some("none")] {
+        let (mut hq, mut pit) = (Site::new("hq").await, Site::new("pit").await);
+        hq.start(None).await;
+        pit.start(advertise).await;
+        pair(&pit, &hq).await;
+        let mut took = Vec::new();
+        for n in 0..7 {
+            // At rest: nothing is under way.
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            let (from, to) = if n % 2 == 0 { (&hq, &pit) } else { (&pit, &hq) };
+            from.app(&format!("INSERT INTO note(tag) VALUES('n{n}')"));
+            let committed = Instant::now();
+            eventually("it is visible", || to.has(&format!("n{n}"))).await;
+            took.push(committed.elapsed());
+        }
+        took.sort();
+        println!("commit to visible: median {:?}, longest {:?}; {advertise:?}", took[3], took[6]);
+        hq.stop().await;
+        pit.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_can_t_be_called_is_told_of_news() {
     let (mut hq, mut laptop) = (Site::new("hq").await, Site::new("laptop").await);
