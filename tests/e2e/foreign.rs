@@ -27,9 +27,15 @@ type Answer = Result<Vec<Vec<Value>>, String>;
 
 impl App {
     pub fn start() -> App {
+        App::start_in(&[])
+    }
+
+    /// In this environment.
+    pub fn start_in(environment: &[(String, String)]) -> App {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/app.py");
         let mut process = Command::new("python3")
             .arg(script)
+            .envs(environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

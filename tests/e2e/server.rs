@@ -48,6 +48,8 @@ pub struct Server {
     /// What the agent logs.
     pub log: Cell<&'static str>,
     advertised: RefCell<Option<String>>,
+    /// Of all that runs on it.
+    environment: Vec<(String, String)>,
 }
 
 /// How a command ended: its exit status and the document it printed.
@@ -77,6 +79,18 @@ impl Run {
 impl Server {
     /// A server whose application has made its tables. Lockstep is not attached yet.
     pub fn new(name: &'static str, schema: Schema<'_>) -> Server {
+        Server::new_in(name, schema, Vec::new())
+    }
+
+    /// The same with a clock that is off by so many seconds, for the application and for Lockstep.
+    #[cfg(target_os = "linux")]
+    pub fn with_clock(name: &'static str, schema: Schema<'_>, seconds: i64) -> Server {
+        let library = clock().to_str().expect("a path in UTF-8").to_owned();
+        let environment = vec![("LD_PRELOAD".to_owned(), library), ("CLOCK_OFF".to_owned(), seconds.to_string())];
+        Server::new_in(name, schema, environment)
+    }
+
+    fn new_in(name: &'static str, schema: Schema<'_>, environment: Vec<(String, String)>) -> Server {
         let folder = tempfile::Builder::new().prefix("lockstep-e2e-").tempdir().expect("a folder for the test");
         std::fs::write(folder.path().join("lockstep.toml"), schema.config).expect("the configuration is written");
         let databases = schema.databases.iter().map(|(database, _)| (*database).to_owned()).collect();
@@ -84,7 +98,8 @@ impl Server {
             name,
             folder,
             databases,
-            app: App::start(),
+            app: App::start_in(&environment),
+            environment,
             agent: RefCell::new(None),
             listened: Cell::new(false),
             log: Cell::new("info"),
@@ -150,7 +165,7 @@ impl Server {
 
     fn lockstep_given(&self, args: &[&str], input: &str) -> Outcome {
         let mut command = Command::new(binary());
-        command.arg("--home").arg(self.home()).arg("--json").args(args);
+        command.arg("--home").arg(self.home()).arg("--json").args(args).envs(self.environment.iter().cloned());
         let (status, stdout, stderr) = bounded(command, input);
         let json = serde_json::from_str(&stdout).unwrap_or_else(|error| {
             panic!("{}: lockstep {args:?} ended with {status}; no JSON ({error}):\n{stdout}\n{stderr}", self.name)
@@ -225,6 +240,7 @@ impl Server {
             .args(self.advertised.borrow().iter().map(|address| format!("--advertise={address}")))
             .env("TMPDIR", self.temporary())
             .env("LOCKSTEP_LOG", self.log.get())
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -457,6 +473,23 @@ pub fn until(what: &str, so: impl Fn() -> bool) {
         assert!(Instant::now() < end, "{what}: in vain");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The library by which a process sees a clock that is off.
+#[cfg(target_os = "linux")]
+fn clock() -> &'static Path {
+    static LIBRARY: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, library) = LIBRARY.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder for the library");
+        let library = folder.path().join("clock.so");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-o"]).arg(&library);
+        cc.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/clock.c")).arg("-ldl");
+        let (status, _, said) = bounded(cc, "");
+        assert_eq!(status, 0, "{said}");
+        (folder, library)
+    });
+    library
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -42,6 +42,9 @@ pub fn attach(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<AttachReport, Error> {
     let c = guest::open(path)?;
+    if !store::is_attached(&c)? {
+        guest::check_sound(&c, path)?;
+    }
     if options.wal {
         c.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     }

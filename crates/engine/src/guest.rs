@@ -99,6 +99,37 @@ pub fn open(path: &Path) -> Result<Connection, Error> {
     Ok(conn)
 }
 
+/// Is the file sound? Before anything is put into one: what is damaged would only be damaged more.
+///
+/// Where a read of ours keeps writers from committing, it is looked at table by table.
+///
+/// # Errors
+/// [`Error::Corrupt`] if it is not.
+pub fn check_sound(conn: &Connection, path: &Path) -> Result<(), Error> {
+    let named = |source| named(path, source);
+    let mode: String = conn.query_row("PRAGMA main.journal_mode", [], |r| r.get(0)).map_err(named)?;
+    let checks: Vec<String> = if mode == "wal" {
+        vec!["PRAGMA main.quick_check(1)".to_owned()]
+    } else {
+        let mut q =
+            conn.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0").map_err(named)?;
+        let names = q
+            .query_map([], |r| r.get::<_, String>(0))
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(named)?;
+        names.iter().map(|n| format!("PRAGMA main.quick_check({})", crate::catalog::quote(n))).collect()
+    };
+    for check in checks {
+        let said: String = conn.query_row(&check, [], |r| r.get(0)).map_err(named)?;
+        if said != "ok" {
+            let fault = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            let source = rusqlite::Error::SqliteFailure(fault, Some("it fails PRAGMA quick_check".to_owned()));
+            return Err(Error::Corrupt { path: path.to_owned(), source });
+        }
+    }
+    Ok(())
+}
+
 /// What makes a connection a guest. The first statement that reads the file shows whether it is a database.
 fn settle(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
