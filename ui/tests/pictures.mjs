@@ -5,20 +5,24 @@ import { join, resolve } from "node:path";
 import { openBrowser, settled } from "./browser.mjs";
 
 const DOCS = resolve(import.meta.dirname, "../../docs/pictures");
-const SMALL = { width: 960, height: 640 };
+const SMALL = { width: 1080, height: 640 };
 /** What the documents show: a scene, a look, and what is done first. */
 const PICTURES = {
-  overview: ["conflict", { width: 960, height: 1180 }],
+  overview: ["conflict", { width: 1080, height: 1150 }],
   pending: ["pendingRows", SMALL],
-  conflicts: ["conflictsRows", { width: 960, height: 700 }, async (page) => page.keyboard.press("2")],
+  conflicts: ["conflictsRows", { width: 1080, height: 720 }, async (page) => page.keyboard.press("2")],
   quarantine: ["conflictsRows", SMALL, async (page) => page.getByRole("tab", { name: /Quarantine/ }).click()],
   runs: ["runsRows", SMALL, async (page) => page.keyboard.press("j")],
   compare: ["compareDiffers", SMALL],
-  history: ["historyRows", { ...SMALL, theme: "dark" }],
+  history: [
+    "historyRows",
+    { ...SMALL, theme: "dark" },
+    async (page) => page.getByRole("combobox", { name: "Table" }).selectOption("scouting.match"),
+  ],
   settings: ["settingsAll", SMALL],
   setup: [
     "setupAttach",
-    { width: 960, height: 800 },
+    { width: 1080, height: 800 },
     async (page) => {
       await page.getByRole("button", { name: "Choose files…" }).click();
       await page.getByRole("button", { name: "Look into them" }).click();

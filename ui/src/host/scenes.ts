@@ -245,6 +245,18 @@ const screenScenes = {
   runsLoading: () => on("runs", { runs: silent }),
   runsEmpty: () => on("runs", { runs: async () => page() }),
   runsError: () => on("runs", { runs: fails(locked) }),
+  runsOld: () => {
+    let asked = 0;
+    const { runs } = world();
+    return on("runs", {
+      runs: (ask) => (asked++ === 0 ? runs(ask) : Promise.reject(locked)),
+      // Something has changed, and what is shown is read again.
+      listen: (heard: (event: HostEvent) => void) => {
+        const tell = setTimeout(() => heard({ kind: "changed" }), 300);
+        return () => clearTimeout(tell);
+      },
+    });
+  },
   runsHostile: () => on("runs", hostile(world())),
 
   compareEqual: () => on("compare"),

@@ -9,6 +9,8 @@ export class Rows<T> {
   total = $state<number | null>(null);
   failure = $state.raw<Failure | null>(null);
   loading = $state(false);
+  /** When the first part was last read, by this computer's clock. */
+  readAt = $state(0);
   /** The place of the row that is looked at. */
   at = $state(0);
 
@@ -58,6 +60,7 @@ export class Rows<T> {
     try {
       const page = await this.#read({ offset: part * PART, limit: PART });
       if (turn !== this.#turn) return;
+      if (anew) this.readAt = Date.now();
       this.total = Number(page.total);
       this.at = Math.max(0, Math.min(this.total - 1, this.at));
       this.#keep(part, page.items, anew);

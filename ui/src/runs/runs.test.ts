@@ -45,3 +45,10 @@ test("without a run, the first one is offered", async () => {
   await userEvent.click(within(screen.getByRole("main")).getByRole("button", { name: "Sync now" }));
   expect(host.syncNow).toHaveBeenCalledTimes(1);
 });
+
+test("runs that can't be read again stay, with their age", async () => {
+  open("runsOld");
+  expect(await screen.findByText("The runs could not be read")).toBeVisible();
+  expect(screen.getByText(/What follows was read just now/)).toBeVisible();
+  expect(screen.getByRole("grid", { name: "Runs" })).toBeVisible();
+});

@@ -207,10 +207,48 @@ export const quarantine = (): HeldRow[] => [
   ),
 ];
 
-export const heldDiff = (reveal: boolean): ColumnDiff[] => [
-  { column: "location", before: text("Davis"), after: text("Davis, CA"), changed: true },
-  { column: "wifi_token", before: nothing, after: secret("t0k3n-9921", reveal), changed: true },
-  { column: "name", before: text("Central Valley"), after: text("Central Valley"), changed: false },
-  { column: "code", before: text("2026cave"), after: text("2026cave"), changed: false },
-  { column: "year", before: integer(2026), after: integer(2026), changed: false },
-];
+/** What a held change would do to its row. */
+export function heldDiff(of: RowName, reveal: boolean): ColumnDiff[] {
+  const one = (column: string, before: ColumnDiff["before"], after: ColumnDiff["after"]): ColumnDiff => ({
+    column,
+    before,
+    after,
+    changed: JSON.stringify(before) !== JSON.stringify(after),
+  });
+  switch (of.table) {
+    case "match":
+      return [
+        one("red_score", integer(94), integer(90)),
+        one("winner", text("red"), text("blue")),
+        one("match_number", integer(27), integer(27)),
+        one("match_type", text("Qualification"), text("Qualification")),
+        one("red_alliance", text("5454,1678,254"), text("5454,1678,254")),
+      ];
+    case "scouting_data":
+      return [
+        one("data_json", null, text('{"auto_points": 15, "climb": "high"}')),
+        one("scout_name", null, text("Mira")),
+        one("match_id", null, integer(1207)),
+      ];
+    case "pit_scouting_data":
+      return [
+        one("drivetrain_v2", null, text("swerve")),
+        one("scout_name", text("Jonas"), text("Jonas")),
+        one("team_id", integer(9), integer(9)),
+      ];
+    case "alliance_selection":
+      return [
+        one("alliance_number", integer(8), integer(9)),
+        one("captain", integer(61), integer(61)),
+        one("event_id", integer(4), integer(4)),
+      ];
+    default:
+      return [
+        one("location", text("Davis"), text("Davis, CA")),
+        one("wifi_token", nothing, secret("t0k3n-9921", reveal)),
+        one("name", text("Central Valley"), text("Central Valley")),
+        one("code", text("2026cave"), text("2026cave")),
+        one("year", integer(2026), integer(2026)),
+      ];
+  }
+}

@@ -115,7 +115,7 @@ export function world(): Host {
         heldReasons(ask.reason).filter((h) => matches(ask.filter, h.row, [h.reason, ...h.columns])),
         ask,
       ),
-    heldRow: async ({ reveal }) => conflicts.heldDiff(reveal),
+    heldRow: async ({ id, reveal }) => conflicts.heldDiff(find(held, id).row, reveal),
     retryHeld: async () => ({ applied: "0", held: count(held.length) }),
     allowHeld: async ({ id }) => {
       held = held.filter((h) => h.id !== id);
