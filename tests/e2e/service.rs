@@ -58,7 +58,7 @@ fn an_agent_that_is_asked_to_end_finishes_what_is_under_way() {
 
 #[test]
 fn a_large_transfer_that_is_cut_goes_on_where_it_was() {
-    const ROWS: u64 = 20_000;
+    const ROWS: u64 = 60_000;
     let (a, b) = (Server::new("alpha", SCOUTING), Server::new("beta", SCOUTING));
     let rows: Vec<_> = (0..ROWS).map(|n| json!([format!("e{n}")])).collect();
     a.many("scouting", "INSERT INTO event(code, name, year) VALUES(?1, 'all', 2026)", json!(rows));
@@ -79,15 +79,22 @@ fn a_large_transfer_that_is_cut_goes_on_where_it_was() {
     std::io::Write::write_all(&mut pairing.stdin.take().expect("was asked for"), &line).expect("it reads the invite");
     let count = || b.number("scouting", "SELECT count(*) FROM event") as u64;
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while count() == 0 {
+    // Meanwhile whoever looks sees how far it is, and how long it will take.
+    let syncing = loop {
         assert!(std::time::Instant::now() < until, "nothing comes");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+        let status = b.well(&["status"]);
+        if status["syncing"]["done"].as_u64() > Some(0) {
+            break status["syncing"].clone();
+        }
+    };
+    assert!(syncing["total"].as_u64() >= syncing["done"].as_u64(), "{syncing}");
+    assert!(syncing["left_ms"].is_u64() && syncing["peer"] == json!("alpha"), "{syncing}");
     pairing.kill().expect("it was started here");
     pairing.wait().expect("it was started here");
     let there = count();
     assert!(there > 0 && there < ROWS, "it was cut in the middle: {there} rows");
     assert_eq!(b.lines("scouting", "PRAGMA integrity_check"), ["ok"]);
+    assert_eq!(b.well(&["status"])["syncing"], json!(null), "nobody syncs any more");
     let run = b.sync_with(&a);
     assert!(run.verified(), "{run:?}");
     assert_eq!(count(), ROWS);

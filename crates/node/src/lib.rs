@@ -38,6 +38,7 @@ mod shelf;
 pub mod state;
 pub mod status;
 pub mod tls;
+mod underway;
 mod visit;
 pub mod watch;
 

@@ -178,6 +178,7 @@ impl Node {
             node: self.id().to_string(),
             name: self.name()?,
             agent,
+            syncing: self.syncing()?,
             paused_until: self.paused_until()?,
             databases,
             peers,

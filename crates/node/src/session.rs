@@ -9,6 +9,7 @@ use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
 use crate::state::{Peer, RunResult, Tally, Trigger};
 use crate::status::{Problem, Share};
+use crate::underway::Underway;
 use crate::visit::{Said, Visit};
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
@@ -113,7 +114,9 @@ impl Node {
         let started = self.now();
         let mut link = None;
         let reached = Mutex::new(Progress::default());
+        let underway = Underway::new(self.clone(), &peer.name, started);
         let watched = |progress: &Progress| {
+            underway.at(progress);
             reached.lock().unwrap_or_else(|e| e.into_inner()).clone_from(progress);
             watcher(progress)
         };
@@ -127,7 +130,7 @@ impl Node {
             (entry.result, entry.sent, entry.received) = (RunResult::Partial, reached.sent, reached.received);
         }
         let (node, id, record) = (self.clone(), peer.node, entry.clone());
-        blocking(move || node.record(id, trigger, started, &record)).await?;
+        blocking(move || underway.over().and_then(|()| node.record(id, trigger, started, &record))).await?;
         tracing::info!(
             peer = %entry.name, trigger = trigger.name(), result = entry.result.name(), sent = entry.sent,
             received = entry.received, conflicts = entry.conflicts, held = entry.held, ms = entry.duration_ms,

@@ -14,6 +14,9 @@ pub struct Status {
     pub name: String,
     /// The agent or console that runs on this home now, if one does.
     pub agent: Option<AgentStatus>,
+    /// The session that runs now, if it takes longer than a moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syncing: Option<Syncing>,
     /// Background sync rests until then.
     pub paused_until: Option<Timestamp>,
     /// The attached databases, by name.
@@ -27,6 +30,23 @@ pub struct Status {
     /// Why `values_lost` isn't 0, or why it could not be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values_lost_because: Option<String>,
+}
+
+/// A session under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Syncing {
+    /// With whom.
+    pub peer: String,
+    /// The database that is being exchanged.
+    pub database: Option<String>,
+    /// Writes that were exchanged so far, both ways.
+    pub done: u64,
+    /// Writes to exchange, at most.
+    pub total: u64,
+    /// Since when.
+    pub since: Timestamp,
+    /// How long it will take, going on like that.
+    pub left_ms: Option<u64>,
 }
 
 /// The process that serves peers and syncs in the background.

@@ -20,6 +20,13 @@ pub fn status(context: &Context) -> Result<Outcome, Failure> {
         None => agent,
     };
     let mut text = format!("{} ({})\n{agent}\n", text::plain(&status.name), &status.node[..16]);
+    if let Some(s) = &status.syncing {
+        let left = s
+            .left_ms
+            .map_or_else(String::new, |ms| format!(", {} left", text::span(i64::try_from(ms).unwrap_or(i64::MAX))));
+        let peer = text::plain(&s.peer);
+        text.push_str(&format!("syncing with {peer}: {} of {} rows{left}\n", s.done, s.total));
+    }
     if status.databases.is_empty() {
         text.push_str("\nNo database is attached. Next: lockstep attach NAME=FILE\n");
     } else {
