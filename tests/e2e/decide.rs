@@ -182,3 +182,72 @@ fn what_is_held_is_listed_with_its_reason_and_goes_by_itself_or_by_a_word() {
     all_read(&[&a, &b], "notes", "SELECT tag, body FROM note", &["mended | same"]);
     assert_eq!(b.well(&["quarantine"])["held"], json!([]));
 }
+
+#[test]
+fn a_plan_is_applied_as_it_was_shown_or_refused_with_what_moved() {
+    let (a, b) = two(NOTES);
+    a.sql(
+        "notes",
+        "INSERT INTO note (tag, title, body) VALUES ('r', 't0', 'b0'), ('s', 't0', 'b0'), ('d', 't0', 'b0')",
+    );
+    sync(&b, &a);
+    a.sql("notes", "UPDATE note SET title = 't1' WHERE tag = 'r'; DELETE FROM note WHERE tag = 'd'");
+    a.sql("notes", "INSERT INTO note (tag, title, body) VALUES ('new', 't', 'b')");
+    b.sql("notes", "UPDATE note SET body = 'b1' WHERE tag = 's'");
+    let shown = b.well(&["preview", "alpha", "--rows"]);
+    let rows = shown["rows"].as_array().expect("rows");
+    let row = |direction: &str, operation: &str| {
+        let wanted = |r: &&Value| r["direction"] == direction && r["operation"] == operation;
+        rows.iter().find(wanted).unwrap_or_else(|| panic!("{direction} {operation}: {shown}"))
+    };
+    assert_eq!(rows.len(), 4, "{shown}");
+    let update = row("incoming", "update");
+    assert_eq!((&update["key"], &update["from"]), (&json!(1), &json!("alpha")));
+    assert_eq!(update["columns"], json!([{ "name": "title", "before": "t0", "after": "t1" }]));
+    assert_eq!((&row("incoming", "delete")["key"], &row("outgoing", "update")["key"]), (&json!(3), &json!(2)));
+    let plan = shown["plan"].as_str().expect("a plan");
+    // Something is written meanwhile: nothing of the plan is applied.
+    a.sql("notes", "INSERT INTO careful (tag) VALUES ('meanwhile')");
+    let refused = b.lockstep(&["sync", "alpha", "--plan", plan]);
+    assert_eq!((refused.status, &refused.json["error"]["code"]), (1, &json!("plan_moved")), "{refused:?}");
+    assert!(refused.json.to_string().contains("notes.careful"), "it says what moved: {refused:?}");
+    assert!(!refused.json.to_string().contains("notes.note"), "and not what did not: {refused:?}");
+    all_read(&[&b], "notes", "SELECT title FROM note WHERE tag <> 's'", &["t0", "t0"]);
+    // The new plan, without the delete.
+    let shown = b.well(&["preview", "alpha", "--rows"]);
+    let rows = shown["rows"].as_array().expect("rows");
+    let gone = rows.iter().find(|r| r["operation"] == "delete").expect("the delete")["id"].as_str().expect("an id");
+    let plan = shown["plan"].as_str().expect("a plan");
+    let done = b.lockstep(&["sync", "alpha", "--plan", plan, "--hold", gone]);
+    assert_eq!((done.status, &done.json["peers"][0]["verified"]), (3, &json!(true)), "{done:?}");
+    all_read(
+        &[&b],
+        "notes",
+        "SELECT tag, title, body FROM note",
+        &["r | t1 | b0", "s | t0 | b1", "d | t0 | b0", "new | t | b"],
+    );
+    all_read(&[&a], "notes", "SELECT tag, title, body FROM note", &["r | t1 | b0", "s | t0 | b1", "new | t | b"]);
+    let held = b.well(&["quarantine"]);
+    assert_eq!((&held["held"][0]["reason"], &held["held"][0]["key"]), (&json!("review"), &json!(3)), "{held}");
+    b.well(&["quarantine", "allow", held["held"][0]["id"].as_str().expect("an id")]);
+    assert_eq!(sync(&b, &a).status, 0);
+    all_read(&[&a, &b], "notes", "SELECT tag FROM note", &["r", "s", "new"]);
+}
+
+#[test]
+fn everything_of_a_peer_under_review_waits_for_a_person() {
+    let (a, b) = two(NOTES);
+    a.sql("notes", "INSERT INTO note (tag, title, body) VALUES ('r', 't0', 'b0')");
+    sync(&b, &a);
+    b.well(&["peers", "review", "alpha", "on"]);
+    a.sql("notes", "UPDATE note SET title = 't1'; INSERT INTO note (tag, title, body) VALUES ('new', 't', 'b')");
+    b.sql("notes", "UPDATE note SET body = 'b1'");
+    assert_eq!(sync(&b, &a).status, 3, "both know the same, and something waits");
+    all_read(&[&b], "notes", "SELECT tag, title, body FROM note", &["r | t0 | b1"]);
+    all_read(&[&a], "notes", "SELECT tag, title, body FROM note", &["r | t1 | b1", "new | t | b"]);
+    assert_eq!(b.well(&["quarantine", "allow", "--reviewed", "--from", "alpha"])["rows"], json!(2));
+    b.well(&["peers", "review", "alpha", "off"]);
+    a.sql("notes", "UPDATE note SET body = 'b2'");
+    assert_eq!(sync(&b, &a).status, 0);
+    all_read(&[&a, &b], "notes", "SELECT tag, title, body FROM note", &["r | t1 | b2", "new | t | b2"]);
+}

@@ -192,20 +192,33 @@ columns, goes from there to no third node.")]
     },
 
     /// Show what a sync would do now, both ways; changes no row
-    #[command(after_help = "Example: lockstep preview hq")]
+    #[command(after_help = "\
+Examples:
+  lockstep preview hq
+  lockstep preview hq --rows                    (row by row, with what is and what would be)")]
     Preview {
         /// What this node calls the peer [default: the only one]
         peer: Option<String>,
+        /// Row by row
+        #[arg(long)]
+        rows: bool,
     },
 
     /// Exchange changes until neither side has news, and compare
     #[command(after_help = "\
 Examples:
   lockstep sync
-  lockstep sync hq --json")]
+  lockstep sync hq --json
+  lockstep sync hq --plan 41c0ffee --hold 9a1b22")]
     Sync {
         /// What this node calls the peer [default: all that have an address]
         peer: Option<String>,
+        /// Apply exactly the plan that `preview` showed under this hash, or nothing
+        #[arg(long, value_name = "HASH")]
+        plan: Option<String>,
+        /// Put these rows of the plan aside, to be looked at later
+        #[arg(long, value_name = "ID", num_args = 1.., requires = "plan")]
+        hold: Vec<String>,
     },
 
     /// Everything at a glance
@@ -422,6 +435,14 @@ pub enum PeersAction {
         /// What this node calls the peer
         name: String,
     },
+    /// Put everything that a peer sends from now on aside until you let it through
+    Review {
+        /// What this node calls the peer
+        name: String,
+        /// on, off
+        #[arg(value_parser = ["on", "off"])]
+        review: String,
+    },
     /// Change what is shared with a peer, and which way
     Share {
         /// What this node calls the peer
@@ -448,10 +469,17 @@ pub enum QuarantineAction {
     /// Let one through: a write from a clock far ahead gets today's stamp
     Allow {
         /// Its id, or the beginning of it
-        id: String,
+        #[arg(required_unless_present = "reviewed")]
+        id: Option<String>,
         /// Also if other rows go with it
         #[arg(long)]
         anyway: bool,
+        /// Everything that was put aside for review
+        #[arg(long, conflicts_with = "id")]
+        reviewed: bool,
+        /// Only what this peer wrote
+        #[arg(long, value_name = "PEER", requires = "reviewed")]
+        from: Option<String>,
     },
 }
 

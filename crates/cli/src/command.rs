@@ -49,11 +49,15 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         }
         Command::Peers { action: None } => pairing::peers(context),
         Command::Peers { action: Some(PeersAction::Retire { name }) } => pairing::retire(context, &name),
+        Command::Peers { action: Some(PeersAction::Review { name, review }) } => {
+            pairing::review(context, &name, review == "on")
+        }
         Command::Peers { action: Some(PeersAction::Share { name, what, direction, without }) } => {
             pairing::share(context, &name, &what, &direction, &without)
         }
-        Command::Preview { peer } => sync::preview(context, peer.as_deref()).await,
-        Command::Sync { peer } => sync::sync(context, peer.as_deref()).await,
+        Command::Preview { peer, rows } => sync::preview(context, peer.as_deref(), rows).await,
+        Command::Sync { peer, plan: None, .. } => sync::sync(context, peer.as_deref()).await,
+        Command::Sync { peer, plan: Some(plan), hold } => sync::sync_plan(context, peer.as_deref(), &plan, &hold).await,
         Command::Status => look::status(context),
         Command::Pending { table } => rows::pending(context, table.as_deref()),
         Command::Conflicts { all, action: None } => conflicts::list(context, all),
@@ -72,8 +76,11 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Quarantine { action: Some(QuarantineAction::Retry { id }) } => {
             quarantine::retry(context, id.as_deref())
         }
-        Command::Quarantine { action: Some(QuarantineAction::Allow { id, anyway }) } => {
+        Command::Quarantine { action: Some(QuarantineAction::Allow { id: Some(id), anyway, .. }) } => {
             quarantine::allow(context, &id, anyway)
+        }
+        Command::Quarantine { action: Some(QuarantineAction::Allow { id: None, from, .. }) } => {
+            quarantine::allow_reviewed(context, from.as_deref())
         }
         Command::Deletes { action: None } => quarantine::deletes(context),
         Command::Deletes { action: Some(DeletesAction::Allow { id }) } => {

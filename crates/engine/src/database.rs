@@ -118,6 +118,14 @@ impl Database {
         Ok(self.c.progress_handler(1, handler)?)
     }
 
+    /// Does something with every row read and planned whole: to be looked at, or for what a person says of single rows.
+    pub(crate) fn with_rows_whole<T>(&mut self, f: impl FnOnce(&mut Database) -> T) -> T {
+        let before = std::mem::replace(&mut self.rows_whole, true);
+        let out = f(self);
+        self.rows_whole = before;
+        out
+    }
+
     /// True: every row is read, planned and hashed whole, whatever was written of it. What comes out is the same; it
     /// takes longer. For tests, which let replicas of both kinds meet.
     pub fn take_rows_whole(&mut self, whole: bool) {
@@ -312,12 +320,23 @@ impl Database {
 
     /// Applies a batch, whole or not at all. Harvests first.
     pub fn apply(&mut self, batch: &Batch, now: Millis) -> Result<Applied, Error> {
+        self.apply_checked(now, |txn| {
+            txn.follow_siblings()?;
+            txn.receive(batch)?;
+            txn.settle()
+        })
+    }
+
+    /// Receives something and plans it; then the deletes are judged, and the plan is written.
+    pub(crate) fn apply_checked(
+        &mut self,
+        now: Millis,
+        receive: impl Fn(&mut Txn<'_>) -> Result<crate::rows::RowPlan, Error>,
+    ) -> Result<Applied, Error> {
         self.harvest(now)?;
         let n = self.write(now, |txn| {
             catch_up(txn)?;
-            txn.follow_siblings()?;
-            txn.receive(batch)?;
-            let plan = txn.settle()?;
+            let plan = receive(txn)?;
             let plan = txn.guard(plan)?;
             txn.write_rows(plan)?;
             let sum = total(&txn.counts);

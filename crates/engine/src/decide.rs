@@ -114,6 +114,12 @@ pub enum Error {
     /// The version was a delete, or nothing of it was kept.
     #[error("that version holds no values")]
     NoValues,
+    /// Something was written since the plan was made.
+    #[error("`{table}` has been written to since the plan was made")]
+    Moved {
+        /// Table.
+        table: String,
+    },
     /// The conflict is not about that column.
     #[error("the conflict is not about a column `{column}`")]
     NoColumn {
@@ -134,6 +140,7 @@ impl Error {
             Error::NotKept { .. } => "not_kept",
             Error::NoRow { .. } => "no_row",
             Error::NoValues => "no_values",
+            Error::Moved { .. } => "plan_moved",
             Error::NoColumn { .. } => "no_column",
         }
     }
@@ -162,6 +169,7 @@ impl Error {
             Error::NotKept { .. } => "the table keeps no history of updates; write the value in the application",
             Error::NoRow { .. } => "say the key as it is on this server; a composite key is a JSON array",
             Error::NoValues => "choose a version that wrote something; a deleted row lives again with what it had",
+            Error::Moved { .. } => "nothing was applied; look at the new plan with `lockstep preview`",
             Error::NoColumn { .. } => "`lockstep conflicts show` names its columns",
         }
     }
@@ -223,7 +231,7 @@ impl Database {
         f: impl Fn(&mut Txn<'_>) -> Result<(T, Vec<Settled>), EngineError>,
     ) -> Result<T, EngineError> {
         self.harvest(now)?;
-        self.write(now, |txn| {
+        let decided = |txn: &mut Txn<'_>| {
             catch_up(txn)?;
             txn.follow_siblings()?;
             let (out, settled) = f(txn)?;
@@ -234,7 +242,8 @@ impl Database {
             }
             txn.store()?;
             Ok(out)
-        })
+        };
+        self.with_rows_whole(|db| db.write(now, decided))
     }
 }
 

@@ -216,9 +216,8 @@ impl Txn<'_> {
             ));
         }
         versions.sort_by_key(|v| std::cmp::Reverse(v.0));
-        let name = self.dot(leader);
         Ok(RowHistory {
-            row: short_id(&[self.s.t(t).name.as_bytes(), &name.replica.0, &name.seq.0.to_be_bytes(), b"row"]),
+            row: self.row_name(t, leader),
             key: self.shown_key(t, leader)?,
             lives,
             versions: versions.into_iter().map(|(_, v)| v).collect(),

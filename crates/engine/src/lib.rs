@@ -33,6 +33,7 @@ pub mod lineage;
 mod listing;
 mod map;
 mod merge;
+pub mod plan;
 mod proof;
 mod record;
 mod reference;

@@ -213,7 +213,7 @@ impl Txn<'_> {
 }
 
 /// A local key for people and scripts: a value, or an array of them.
-fn json_key(key: &LocalKey) -> String {
+pub fn json_key(key: &LocalKey) -> String {
     let json = |v: &Value| match v {
         Value::Null => serde_json::Value::Null,
         Value::Integer(i) => (*i).into(),

@@ -3,6 +3,7 @@
 //! Always true here: the plan is made whole before anything is written; parents come before children and ids before
 //! references (merge-rules 13, 18); whatever a shown row refers to stays shown (19); a unique clash leaves every row
 //! what its application sees (20). Not here: which writes are current (`transaction`), what is one row (`class`).
+mod changes;
 mod edit;
 mod follow;
 mod fresh;

@@ -25,6 +25,7 @@ pub mod metrics;
 mod node;
 pub mod pair;
 pub mod pause;
+pub mod plan;
 pub mod platform;
 pub mod preview;
 pub mod proof;

@@ -34,6 +34,8 @@ pub struct Node {
     heads: watch::Sender<Heads>,
     /// One thread of this process at a time works on a database.
     turns: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// What was last looked at of each peer, for who wants to see it row by row and to apply it.
+    pub(crate) plans: Mutex<HashMap<NodeId, Arc<crate::plan::Looked>>>,
     /// Digests of tables without the columns that don't pass, as long as the tables stand where they stood.
     parts: Mutex<PartDigests>,
 }
@@ -74,7 +76,16 @@ impl Node {
 
     fn of(home: Home, identity: Identity, state: State) -> Node {
         let (heads, _) = watch::channel(Heads::default());
-        Node { home, identity, state, clock: system_clock(), heads, turns: Mutex::default(), parts: Mutex::default() }
+        Node {
+            home,
+            identity,
+            state,
+            clock: system_clock(),
+            heads,
+            turns: Mutex::default(),
+            plans: Mutex::default(),
+            parts: Mutex::default(),
+        }
     }
 
     /// The same node by another clock.

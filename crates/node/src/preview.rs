@@ -10,6 +10,7 @@ use crate::contact::{ContactLine, Origin};
 use crate::engine::Plan;
 use crate::message::{Message as _, PlanLine, Previewed};
 use crate::node::Node;
+use crate::plan::{Looked, LookedDatabase};
 use crate::routes::{self, blocking};
 use crate::session::fetch_batch;
 use crate::shelf::Shelf;
@@ -204,7 +205,20 @@ impl Node {
         let access = self.state().access_with(peer.node, between)?;
         let mut look =
             Look { node: self.clone(), peer: peer.node, access, link, limits: Limits::default(), hash: Sha256::new() };
+        let (preview, looked) = self.look_at_peer(&mut look, peer, origin).await?;
+        self.remember_plan(peer.node, looked)?;
+        Ok(preview)
+    }
+
+    /// The same, and what it was made of.
+    pub(crate) async fn look_at_peer(
+        self: &Arc<Node>,
+        look: &mut Look,
+        peer: &Peer,
+        origin: Option<Origin>,
+    ) -> Result<(Preview, Looked)> {
         let (mine, theirs) = look.greet().await?;
+        let mut looked = Looked::default();
         let (mut incoming, mut outgoing) = (Changes::default(), Changes::default());
         let mut contact = Vec::new();
         for mine in &mine {
@@ -220,11 +234,14 @@ impl Node {
             let except: Vec<String> = rules(mine).into_iter().filter(differ).map(|(name, _)| name).collect();
             let not_received = look.excepted(&except, mine, theirs, Way::receives);
             let except = look.excepted(&except, mine, theirs, Way::sends);
+            let mut part = LookedDatabase::new(mine, theirs);
             if let Some(lines) = too_much(mine, theirs, &not_received) {
                 incoming.add(&mine.name, lines);
                 incoming.estimated = true;
+                part.incoming = None;
             } else {
                 let batches = look.pull(mine, &not_received).await?;
+                part.incoming = Some(batches.clone());
                 let began = origin.map(|o| (theirs.replica, o.began()));
                 let plan = look.plan_here(&mine.name, batches, began).await?;
                 if have_not_met(mine, theirs) {
@@ -233,9 +250,13 @@ impl Node {
                 incoming.add(&mine.name, lines(plan));
             }
             let (lines, estimated) = match too_much(theirs, mine, &except) {
-                Some(lines) => (lines, true),
+                Some(lines) => {
+                    part.outgoing = None;
+                    (lines, true)
+                }
                 None => {
                     let batches = look.extract(mine, theirs, &except).await?;
+                    part.outgoing = Some(batches.clone());
                     look.plan_there(batches).await?
                 }
             };
@@ -243,9 +264,21 @@ impl Node {
             outgoing.estimated |= estimated;
             look.stand(mine);
             look.stand(theirs);
+            part.except = except;
+            looked.databases.push(part);
         }
-        let plan = Hex::<32>(look.hash.finalize().into()).to_string();
-        Ok(Preview { peer: peer.name.clone(), incoming, outgoing, contact, plan })
+        let plan = Hex::<32>(std::mem::take(&mut look.hash).finalize().into()).to_string();
+        looked.plan.clone_from(&plan);
+        Ok((Preview { peer: peer.name.clone(), incoming, outgoing, contact, plan }, looked))
+    }
+
+    /// What to look at a paired node with.
+    pub(crate) fn look_of(self: &Arc<Node>, peer: &Peer) -> Result<Look> {
+        let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
+        let link = Link::new(self.identity(), peer.node, address)?.telling(self.told_address(address)?);
+        let access = self.state().access(peer.node)?;
+        let (node, limits) = (self.clone(), Limits::default());
+        Ok(Look { node, peer: peer.node, access, link, limits, hash: Sha256::new() })
     }
 
     /// What a batch of a peer would do here.
@@ -260,12 +293,12 @@ impl Node {
     }
 }
 
-struct Look {
+pub(crate) struct Look {
     node: Arc<Node>,
     peer: NodeId,
     access: Access,
-    link: Link,
-    limits: Limits,
+    pub(crate) link: Link,
+    pub(crate) limits: Limits,
     hash: Sha256,
 }
 
@@ -274,7 +307,7 @@ impl Look {
         self.limits.message + 1024
     }
 
-    async fn on_shelf<T: Send + 'static>(
+    pub(crate) async fn on_shelf<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Shelf) -> Result<T, lockstep_wire::message::Refusal> + Send + 'static,
     ) -> Result<T> {
@@ -307,7 +340,7 @@ impl Look {
         closed.cloned().collect()
     }
 
-    async fn greet(&mut self) -> Result<(Vec<DatabaseHello>, Vec<DatabaseHello>)> {
+    pub(crate) async fn greet(&mut self) -> Result<(Vec<DatabaseHello>, Vec<DatabaseHello>)> {
         let mine = self.on_shelf(|shelf| shelf.summarize(true)).await?;
         let hello = Hello {
             node: Hex(self.node.id().0),
@@ -342,11 +375,25 @@ impl Look {
     }
 
     /// All that this node has and the peer lacks.
-    async fn extract(&mut self, mine: &DatabaseHello, theirs: &DatabaseHello, except: &[String]) -> Result<Vec<Batch>> {
-        let mut have = theirs.vectors();
+    pub(crate) async fn extract(
+        &mut self,
+        mine: &DatabaseHello,
+        theirs: &DatabaseHello,
+        except: &[String],
+    ) -> Result<Vec<Batch>> {
+        self.extract_for(&mine.name, theirs.vectors(), except).await
+    }
+
+    /// The same for who has this.
+    pub(crate) async fn extract_for(
+        &mut self,
+        database: &str,
+        mut have: Vectors,
+        except: &[String],
+    ) -> Result<Vec<Batch>> {
         let mut batches = Vec::new();
         loop {
-            let (name, except, from) = (mine.name.clone(), except.to_vec(), have.clone());
+            let (name, except, from) = (database.to_owned(), except.to_vec(), have.clone());
             let batch = self.on_shelf(move |shelf| shelf.extract(&name, &from, &except, LIMIT)).await?;
             let ends = batch.last || batch.items.is_empty();
             raise(&mut have, &batch.end);
@@ -387,7 +434,7 @@ impl Look {
     }
 }
 
-fn raise(have: &mut Vectors, end: &Vectors) {
+pub(crate) fn raise(have: &mut Vectors, end: &Vectors) {
     for (table, vector) in end {
         let have = have.entry(table.clone()).or_default();
         for (replica, seq) in vector {

@@ -102,6 +102,24 @@ impl Node {
         Ok(Resolved { id: done.id, written: done.written })
     }
 
+    /// Lets through everything that was put aside by a person, or of a peer: that which its own node wrote. Gives how many
+    /// rows that concerned.
+    pub fn quarantine_allow_reviewed(&self, peer: Option<&str>) -> Result<u64> {
+        let of = match peer {
+            Some(name) => {
+                let peer = self.state().peer(name)?.node;
+                let replicas = self.state().replicas()?.into_iter().filter(|(_, node)| *node == peer);
+                Some(replicas.map(|(replica, _)| replica).collect::<Vec<_>>())
+            }
+            None => None,
+        };
+        let mut rows = 0;
+        for database in self.state().databases()? {
+            rows += self.decide_in(&database.name, |db, now| db.allow_reviewed(of.as_deref(), now))?;
+        }
+        Ok(rows)
+    }
+
     /// What the delete guard holds.
     pub fn deletes(&self) -> Result<Vec<GuardedDeletes>> {
         let mut found = Vec::new();

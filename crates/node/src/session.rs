@@ -14,7 +14,7 @@ use crate::visit::{Said, Visit};
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Millis;
-use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, Refusal};
+use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, PushAck, Refusal};
 use lockstep_wire::parts::{Cut, PartRequest, is_part, read_part};
 use lockstep_wire::session::{
     Bytes, Effect, Event, Identity, Options, Outcome, Reply, Report, Request, Session, TableOutcome, Way, Ways, perform,
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 pub use lockstep_wire::session::Progress;
 
 /// How long another session of this home is waited for.
-const TURN: Duration = Duration::from_secs(120);
+pub(crate) const TURN: Duration = Duration::from_secs(120);
 /// How long one request may take: the peer may wait for a lock of its application, and apply a large batch.
 const REQUEST: Duration = Duration::from_secs(120);
 
@@ -73,6 +73,29 @@ pub struct SyncEntry {
 }
 
 impl SyncEntry {
+    /// Of a session in which nothing has happened yet.
+    pub(crate) fn begun(peer: &Peer) -> SyncEntry {
+        SyncEntry {
+            name: peer.name.clone(),
+            node: peer.node.to_string(),
+            sent: 0,
+            received: 0,
+            applied: 0,
+            conflicts: 0,
+            held: 0,
+            held_there: 0,
+            id_moves: 0,
+            rounds: 0,
+            verified: false,
+            result: RunResult::Failed,
+            duration_ms: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            tables: Vec::new(),
+            error: None,
+        }
+    }
+
     /// With what a further session did that belongs to it.
     pub(crate) fn follow(&mut self, more: SyncEntry) {
         self.sent += more.sent;
@@ -139,7 +162,13 @@ impl Node {
         Ok(entry)
     }
 
-    fn record(&self, peer: crate::NodeId, trigger: Trigger, started: Millis, entry: &SyncEntry) -> Result<()> {
+    pub(crate) fn record(
+        &self,
+        peer: crate::NodeId,
+        trigger: Trigger,
+        started: Millis,
+        entry: &SyncEntry,
+    ) -> Result<()> {
         let tally = Tally {
             rounds: entry.rounds,
             sent: entry.sent,
@@ -471,6 +500,16 @@ pub(crate) async fn fetch_batch(link: &Link, limits: Limits, pull: &Pull) -> Res
     }
 }
 
+/// Brings one batch.
+pub(crate) async fn push_batch(link: &Link, limits: Limits, batch: Batch) -> Result<PushAck> {
+    match exchange(link, limits, Request::Push(Box::new(batch))).await {
+        Ok(Reply::PushAck(ack)) => Ok(ack),
+        Ok(_) => Err(lockstep_wire::Error::Field { reason: "it answers something else" }.into()),
+        Err(Trouble::Wire(e)) => Err(e.into()),
+        Err(Trouble::Call(e)) => Err(e.into()),
+    }
+}
+
 /// Fetches the other parts of a body of which the first has come.
 async fn rest(link: &Link, limits: Limits, first: Vec<u8>) -> Result<Vec<u8>, Trouble> {
     let mut parts = parts::Parts::new();
@@ -506,25 +545,8 @@ fn entry(
     (bytes_sent, bytes_received): (u64, u64),
     (started, now): (Millis, Millis),
 ) -> SyncEntry {
-    let mut entry = SyncEntry {
-        name: peer.name.clone(),
-        node: peer.node.to_string(),
-        sent: 0,
-        received: 0,
-        applied: 0,
-        conflicts: 0,
-        held: 0,
-        held_there: 0,
-        id_moves: 0,
-        rounds: 0,
-        verified: false,
-        result: RunResult::Failed,
-        duration_ms: (now.0 - started.0).max(0),
-        bytes_sent,
-        bytes_received,
-        tables: Vec::new(),
-        error: None,
-    };
+    let duration_ms = (now.0 - started.0).max(0);
+    let mut entry = SyncEntry { duration_ms, bytes_sent, bytes_received, ..SyncEntry::begun(peer) };
     let report = match ended {
         Ok(report) => report,
         Err(problem) => {

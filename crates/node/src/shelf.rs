@@ -195,7 +195,13 @@ impl Store for Shelf {
         let database = self.database(&batch.database)?;
         self.check(batch)?;
         let now = self.node.now();
-        let applied = self.with(&database, |db| db.apply(batch, now))?;
+        let review = self.node.under_review(self.peer).map_err(|e| {
+            let refusal = told(&e);
+            self.failed = Some(e);
+            refusal
+        })?;
+        let applied =
+            self.with(&database, |db| if review { db.apply_aside(batch, now) } else { db.apply(batch, now) })?;
         Ok(Counts {
             inserts: applied.inserts,
             updates: applied.updates,

@@ -212,3 +212,16 @@ pub fn share(
     let done = json!({ "name": name, "shares": shares, "warnings": warnings });
     Ok(Outcome::new(done, text).ends(Exit::Done))
 }
+
+/// Whether everything of a peer is put aside until a person lets it through.
+pub fn review(context: &Context, name: &str, review: bool) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let peer = node.state().peer(name).map_err(lockstep_node::Error::from)?;
+    node.set_review(&peer, review)?;
+    let text = if review {
+        format!("What {} sends waits for you from now on: `lockstep quarantine`.", text::plain(name))
+    } else {
+        format!("What {} sends is applied; what waits already goes on waiting.", text::plain(name))
+    };
+    Ok(Outcome::new(serde_json::json!({ "peer": name, "review": review }), text))
+}

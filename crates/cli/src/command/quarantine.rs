@@ -43,6 +43,15 @@ pub fn allow(context: &Context, id: &str, anyway: bool) -> Result<Outcome, Failu
     Ok(Outcome::new(done, text))
 }
 
+/// Lets through all that was put aside.
+pub fn allow_reviewed(context: &Context, peer: Option<&str>) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let rows = node.quarantine_allow_reviewed(peer)?;
+    let waits = node.waiting()? > 0;
+    let text = format!("{} let through.", text::count(rows, "row", "rows"));
+    Ok(Outcome::new(json!({ "rows": rows }), text).ends_if(waits, Exit::Waits))
+}
+
 /// What the guard holds.
 pub fn deletes(context: &Context) -> Result<Outcome, Failure> {
     let guarded = context.node()?.deletes()?;

@@ -1,8 +1,10 @@
 //! `preview`, `sync`, `verify`
 use crate::Context;
+use crate::command::rows::key;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::progress::Bar;
 use crate::text;
+use lockstep_node::plan::{PlanEntry, PlanSpan};
 use lockstep_node::preview::{Changes, Preview};
 use lockstep_node::session::SyncEntry;
 use lockstep_node::state::{Peer, RunResult, Trigger};
@@ -84,34 +86,76 @@ pub fn told(entries: &[SyncEntry]) -> String {
     text
 }
 
-/// What a session would do.
-pub async fn preview(context: &Context, name: Option<&str>) -> Result<Outcome, Failure> {
+/// Exactly one plan, or nothing.
+pub async fn sync_plan(context: &Context, name: Option<&str>, plan: &str, hold: &[String]) -> Result<Outcome, Failure> {
     let node = context.node()?;
-    let peer = match name {
-        Some(name) => node.state().peer(name).map_err(Error::from)?,
-        None => match <[Peer; 1]>::try_from(node.state().peers().map_err(Error::from)?) {
-            Ok([peer]) => peer,
-            Err(peers) if peers.is_empty() => {
-                return Err(Failure::usage(
-                    "no_peers",
-                    "no node is paired",
-                    "`lockstep invite` here, or `lockstep pair`",
-                ));
-            }
-            Err(peers) => {
-                let names: Vec<String> = peers.iter().map(|p| text::plain(&p.name)).collect();
-                return Err(Failure::usage(
-                    "which_peer",
-                    "there are several peers",
-                    &format!("name one of: {}", names.join(", ")),
-                ));
-            }
-        },
-    };
+    let peer = the_peer(&node, name)?;
+    let bar = Bar::new(context.json);
+    let entry = node.sync_plan(&peer, plan, hold).await;
+    bar.done();
+    let entries = [entry?];
+    let exit = exit(&node, &entries)?;
+    Ok(Outcome::new(json!({ "peers": entries }), told(&entries)).ends(exit))
+}
+
+/// The peer of that name, or the only one.
+fn the_peer(node: &Node, name: Option<&str>) -> Result<Peer, Failure> {
+    if let Some(name) = name {
+        return Ok(node.state().peer(name).map_err(Error::from)?);
+    }
+    match <[Peer; 1]>::try_from(node.state().peers().map_err(Error::from)?) {
+        Ok([peer]) => Ok(peer),
+        Err(peers) if peers.is_empty() => {
+            Err(Failure::usage("no_peers", "no node is paired", "`lockstep invite` here, or `lockstep pair`"))
+        }
+        Err(peers) => {
+            let names: Vec<String> = peers.iter().map(|p| text::plain(&p.name)).collect();
+            let hint = format!("name one of: {}", names.join(", "));
+            Err(Failure::usage("which_peer", "there are several peers", &hint))
+        }
+    }
+}
+
+/// What a session would do.
+pub async fn preview(context: &Context, name: Option<&str>, rows: bool) -> Result<Outcome, Failure> {
+    let node = context.node()?;
+    let peer = the_peer(&node, name)?;
     let preview = node.preview(&peer).await?;
     let waits = waits(&node)?;
-    let text = previewed(&preview);
-    Ok(Outcome::new(preview, text).ends_if(waits, Exit::Waits))
+    let mut text = previewed(&preview);
+    text.push_str(&format!("\n\nplan {}", preview.plan));
+    let mut json = json!(preview);
+    if rows {
+        let span = PlanSpan { limit: usize::MAX, ..PlanSpan::default() };
+        let mut page = node.plan_page(&peer, &preview.plan, span).await?;
+        for c in page.rows.iter_mut().flat_map(|r| &mut r.columns) {
+            c.before = text::masked(&c.name, c.before.take(), context.reveal);
+            c.after = text::masked(&c.name, c.after.take(), context.reveal);
+        }
+        text.push_str(&format!("\n\n{}", plan_rows(&page.rows)));
+        json["rows"] = json!(page.rows);
+    }
+    Ok(Outcome::new(json, text).ends_if(waits, Exit::Waits))
+}
+
+/// Rows of a plan, for people: the first of them.
+fn plan_rows(rows: &[PlanEntry]) -> String {
+    let lines = rows.iter().take(500).map(|r| {
+        let column = |c: &lockstep_node::plan::PlanColumn| match r.direction {
+            "incoming" => format!("{}: {} -> {}", c.name, key(&c.before), key(&c.after)),
+            _ => c.name.clone(),
+        };
+        vec![
+            if r.direction == "incoming" { r.id.chars().take(12).collect() } else { String::new() },
+            if r.direction == "incoming" { "here" } else { "there" }.to_owned(),
+            format!("{}.{}", r.database, r.table),
+            key(&r.key),
+            r.operation.to_owned(),
+            r.held.unwrap_or(if r.conflict { "conflict" } else { "" }).to_owned(),
+            r.columns.iter().map(column).collect::<Vec<_>>().join(", "),
+        ]
+    });
+    text::table(&["id", "where", "table", "key", "what", "", "columns"], &[], lines)
 }
 
 /// A preview, for people.

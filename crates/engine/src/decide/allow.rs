@@ -3,7 +3,7 @@ use super::{Choice, Error, Keep, Resolved, Settled, Side};
 use crate::aside::Why;
 use crate::database::Database;
 use crate::error::Error as EngineError;
-use crate::id::Millis;
+use crate::id::{Millis, ReplicaId};
 use crate::listing::short_id;
 use crate::record::{Existence, LocalDot};
 use crate::transaction::Txn;
@@ -72,6 +72,22 @@ impl Database {
         let choice = Choice { conflict: id.to_owned(), keep: Keep::All(Side::Loser), anyway };
         let mut done = self.resolve(&[choice], now)?;
         done.pop().ok_or_else(|| Error::Unknown { id: id.to_owned() }.into())
+    }
+
+    /// Lets through everything that a person has put aside, or that came from these replicas while everything of theirs
+    /// was put aside. Gives how many rows that concerned.
+    pub fn allow_reviewed(&mut self, of: Option<&[ReplicaId]>, now: Millis) -> Result<u64, EngineError> {
+        self.by_person(now, |txn| {
+            let mut rows = BTreeSet::new();
+            for (t, b, d) in txn.all_aside(Why::Review)? {
+                let by = txn.dot(d).replica;
+                if of.is_none_or(|of| of.contains(&by)) {
+                    txn.take_up(t, b, Some(d))?;
+                    rows.insert((t, b));
+                }
+            }
+            Ok((rows.len() as u64, Vec::<Settled>::new()))
+        })
     }
 
     /// What the delete guard holds, by table.
