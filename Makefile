@@ -43,10 +43,13 @@ audit: ## Licences, bans, sources and known faults of every library (needs cargo
 	@$(CARGO) deny --all-features check advisories || { echo "audit: see above; without a network the advisories can't be fetched"; exit 1; }
 
 SOAK ?= 120
-soak: ## A bad line between two agents for SOAK seconds, while both sides write
+KILLS ?= 500
+soak: ## A bad line between two agents for SOAK seconds, and agents killed KILLS times, while both sides write
 	$(CARGO) build --locked -p lockstep-cli
 	LOCKSTEP_SOAK=$(SOAK) LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" \
 		$(CARGO) test --locked -p lockstep-tests --test end_to_end -- proxy --nocapture
+	LOCKSTEP_KILLS=$(KILLS) LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" \
+		$(CARGO) test --locked -p lockstep-tests --test end_to_end -- killed_at_any_moment --nocapture
 
 # The order matters: what fails soonest comes first, and the console can only be compiled when the
 # pages that it embeds have been built.

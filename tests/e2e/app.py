@@ -15,6 +15,7 @@ the statements themselves. What JSON can't carry is tagged: {"real": "0x1.8p+1"}
 """
 
 import json
+import os
 import sqlite3
 import sys
 
@@ -29,7 +30,7 @@ def connect(path):
     if path not in connections:
         connection = sqlite3.connect(path, timeout=30, isolation_level=None)
         connection.text_factory = Text
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA journal_mode=" + os.environ.get("APP_JOURNAL", "WAL"))
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connections[path] = connection

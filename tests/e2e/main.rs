@@ -12,6 +12,7 @@ mod chain;
 mod decide;
 mod example;
 mod foreign;
+mod harm;
 mod identity;
 mod line;
 mod merge;

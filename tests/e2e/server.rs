@@ -90,7 +90,8 @@ impl Server {
         Server::new_in(name, schema, environment)
     }
 
-    fn new_in(name: &'static str, schema: Schema<'_>, environment: Vec<(String, String)>) -> Server {
+    /// In this environment.
+    pub fn new_in(name: &'static str, schema: Schema<'_>, environment: Vec<(String, String)>) -> Server {
         let folder = tempfile::Builder::new().prefix("lockstep-e2e-").tempdir().expect("a folder for the test");
         std::fs::write(folder.path().join("lockstep.toml"), schema.config).expect("the configuration is written");
         let databases = schema.databases.iter().map(|(database, _)| (*database).to_owned()).collect();
