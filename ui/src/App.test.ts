@@ -3,7 +3,7 @@ import { render, screen, waitFor, within } from "@testing-library/svelte";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import App from "./App.svelte";
-import type { Host } from "./host/host";
+import type { Host, HostEvent } from "./host/host";
 import { scenes, type SceneName } from "./host/scenes";
 import { scriptedHost } from "./host/scripted";
 import { preferences } from "./preferences.svelte";
@@ -180,4 +180,39 @@ test("nothing takes the focus by itself", async () => {
   open("conflict");
   await screen.findByRole("heading", { level: 1 });
   expect(document.body).toHaveFocus();
+});
+
+describe("what the desktop says", () => {
+  async function told() {
+    const heard: ((event: HostEvent) => void)[] = [];
+    const scene = scenes.fine();
+    const listen: Host["listen"] = (hears) => {
+      heard.push(hears);
+      return () => {};
+    };
+    const host = { ...scriptedHost(scene), listen, desktopIsDark: async () => false };
+    vi.spyOn(host, "status");
+    render(App, { host });
+    await screen.findByRole("heading", { level: 1 });
+    return { host, tell: (event: HostEvent) => heard.forEach((hears) => hears(event)) };
+  }
+
+  test("its theme holds where the person chose none", async () => {
+    const { tell } = await told();
+    await waitFor(() => expect(document.documentElement).toHaveAttribute("data-theme", "light"));
+    tell({ kind: "theme", dark: true });
+    await waitFor(() => expect(document.documentElement).toHaveAttribute("data-theme", "dark"));
+    preferences.theme = "light";
+    await waitFor(() => expect(document.documentElement).toHaveAttribute("data-theme", "light"));
+    preferences.desktopIsDark = null;
+  });
+
+  test("the tray opens a screen, and what changed is read again", async () => {
+    const { host, tell } = await told();
+    tell({ kind: "open", screen: "conflicts" });
+    expect(await screen.findByRole("heading", { level: 1, name: "Conflicts" })).toBeVisible();
+    tell({ kind: "changed" });
+    await waitFor(() => expect(host.status).toHaveBeenCalledTimes(2));
+    preferences.desktopIsDark = null;
+  });
 });

@@ -68,8 +68,6 @@ export interface Host {
   syncNow(ask: { peer: string | null }): Promise<RunView>;
   /** The session that runs ends after the batch it is in; what is committed stays. */
   stopSync(): Promise<void>;
-  /** Compares every table with that peer, or every peer, and recounts the balance. */
-  verify(ask: { peer: string | null }): Promise<CompareView[]>;
   /** Where every value is: the evidence of "Values lost". Counts as kept, without reading the tables again. */
   balance(): Promise<BalanceView>;
   /** Success per peer and day of the last days, oldest first; days without a run are left out. */
@@ -134,7 +132,10 @@ export interface Host {
   exportRuns(ask: RunFilter & { format: "csv" | "jsonl" }): Promise<string | null>;
 
   // Compare
-  /** Digests of every table on both sides; counts differing rows where digests differ. Asks the peer. */
+  /**
+   * As `lockstep verify PEER`: reads the rows again, recounts the balance, and holds the digests of every table against
+   * the peer's; counts the rows where they differ. Asks the peer.
+   */
   compare(ask: { peer: string }): Promise<CompareView>;
   compareRows(
     ask: { peer: string; database: string; table: string; difference: Difference; filter: Filter } & Span,

@@ -15,7 +15,6 @@ export function realHost(): Host {
     status: () => invoke("status"),
     syncNow: (ask) => invoke("sync_now", { ask }),
     stopSync: () => invoke("stop_sync"),
-    verify: (ask) => invoke("verify", { ask }),
     balance: () => invoke("balance"),
     rates: (ask) => invoke("rates", { ask }),
     pause: (ask) => invoke("pause", { ask }),

@@ -81,6 +81,17 @@ const overviewScenes = {
     overview({
       status: inTurn(status("paused", { paused_until: count(Date.now() + 25 * MINUTE) })),
     }),
+  syncing: () =>
+    overview({
+      status: inTurn(status("syncing")),
+      listen: (heard: (event: HostEvent) => void) => {
+        heard({
+          kind: "progress",
+          progress: { task: "sync", what: "venue-server", done: "3100", total: "12004", left_ms: "9000" },
+        });
+        return () => {};
+      },
+    }),
   stale: () =>
     overview({
       status: inTurn(

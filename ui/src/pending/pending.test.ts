@@ -99,6 +99,12 @@ describe("a plan", () => {
     );
   });
 
+  test("can't be made with a server that only comes by itself; what it lacks is shown", async () => {
+    open("pendingRows", { plan: fails(failure("no_address", "pit-laptop has no address")) });
+    expect(await screen.findByText("pit-laptop can't be asked")).toBeVisible();
+    expect(await screen.findByRole("grid", { name: "Rows that pit-laptop lacks" })).toBeVisible();
+  });
+
   test("is filtered by table and by text, and an empty result says so", async () => {
     const host = open("pendingRows");
     await userEvent.click(await screen.findByRole("button", { name: /^scouting\.team / }));
