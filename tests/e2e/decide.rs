@@ -251,3 +251,24 @@ fn everything_of_a_peer_under_review_waits_for_a_person() {
     assert_eq!(sync(&b, &a).status, 0);
     all_read(&[&a, &b], "notes", "SELECT tag, title, body FROM note", &["r | t1 | b2", "new | t | b2"]);
 }
+
+#[test]
+fn rows_are_joined_and_taken_apart_by_a_person_everywhere() {
+    let (a, b) = two(GUARDED);
+    a.sql(
+        "notes",
+        "INSERT INTO note (tag, body) VALUES ('one', 'b'), ('two', 'b'); INSERT INTO mark (note_id) VALUES (1), (2)",
+    );
+    sync(&b, &a);
+    assert_eq!(b.well(&["same", "notes.note", "1", "2"]), json!({ "kept": 1, "archived": 2 }));
+    sync(&b, &a);
+    all_read(&[&a, &b], "notes", "SELECT count(*) FROM note", &["1"]);
+    all_read(&[&a, &b], "notes", "SELECT note_id FROM mark", &["1", "1"]);
+    let parted = a.well(&["apart", "notes.note", "1"]);
+    assert_eq!((parted["rows"].as_array().map(Vec::len), &parted["waiting"]), (Some(2), &json!(0)), "{parted}");
+    sync(&b, &a);
+    let rows = "SELECT count(DISTINCT n.id), count(*) FROM mark m JOIN note n ON n.id = m.note_id";
+    all_read(&[&a, &b], "notes", rows, &["2 | 2"]);
+    let alone = a.lockstep(&["apart", "notes.note", "1"]);
+    assert_eq!((alone.status, &alone.json["error"]["code"]), (1, &json!("not_joined")), "{alone:?}");
+}

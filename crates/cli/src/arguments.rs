@@ -277,6 +277,30 @@ Examples:
         action: Option<DeletesAction>,
     },
 
+    /// Say that two rows are one: they are merged on every node, and rows that refer to them follow
+    #[command(after_help = "Example: lockstep same scouting.team 17 23")]
+    Same {
+        /// The table
+        #[arg(value_name = "DB.TABLE")]
+        table: String,
+        /// The key of one on this server; a composite key is a JSON array
+        #[arg(value_name = "KEY")]
+        one: String,
+        /// The key of the other
+        #[arg(value_name = "KEY")]
+        other: String,
+    },
+
+    /// Take a row apart that was made one of several, on every node
+    #[command(after_help = "Example: lockstep apart scouting.team 17")]
+    Apart {
+        /// The table
+        #[arg(value_name = "DB.TABLE")]
+        table: String,
+        /// The row's key on this server; a composite key is a JSON array
+        key: String,
+    },
+
     /// Show every known version of one row, or bring one back
     #[command(after_help = "\
 Examples:

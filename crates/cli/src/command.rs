@@ -68,6 +68,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         Command::Conflicts { action: Some(ConflictsAction::Reviewed { ids, all }), .. } => {
             conflicts::reviewed(context, &ids, all)
         }
+        Command::Same { table, one, other } => history::same(context, &table, &one, &other),
+        Command::Apart { table, key } => history::apart(context, &table, &key),
         Command::History { table, key, restore: None, .. } => history::show(context, &table, &key),
         Command::History { table, key, restore: Some(version), children } => {
             history::restore(context, &table, &key, &version, children)

@@ -8,9 +8,11 @@ mod allow;
 mod effect;
 mod resolve;
 mod restore;
+mod same;
 
 pub use allow::{Guarded, Retried};
 pub use restore::Restored;
+pub use same::Joined;
 
 use crate::change::{ConflictKind, Kept};
 use crate::database::{Database, catch_up};
@@ -114,6 +116,12 @@ pub enum Error {
     /// The version was a delete, or nothing of it was kept.
     #[error("that version holds no values")]
     NoValues,
+    /// The row was never more than one, or of very many.
+    #[error("the row is made of {births} births: there is nothing to take apart, or too much")]
+    NotJoined {
+        /// Of how many births.
+        births: u64,
+    },
     /// Something was written since the plan was made.
     #[error("`{table}` has been written to since the plan was made")]
     Moved {
@@ -140,6 +148,7 @@ impl Error {
             Error::NotKept { .. } => "not_kept",
             Error::NoRow { .. } => "no_row",
             Error::NoValues => "no_values",
+            Error::NotJoined { .. } => "not_joined",
             Error::Moved { .. } => "plan_moved",
             Error::NoColumn { .. } => "no_column",
         }
@@ -169,6 +178,7 @@ impl Error {
             Error::NotKept { .. } => "the table keeps no history of updates; write the value in the application",
             Error::NoRow { .. } => "say the key as it is on this server; a composite key is a JSON array",
             Error::NoValues => "choose a version that wrote something; a deleted row lives again with what it had",
+            Error::NotJoined { .. } => "`lockstep history` shows who wrote the row",
             Error::Moved { .. } => "nothing was applied; look at the new plan with `lockstep preview`",
             Error::NoColumn { .. } => "`lockstep conflicts show` names its columns",
         }

@@ -77,6 +77,24 @@ pub struct Restored {
     pub key: serde_json::Value,
 }
 
+/// Two rows that are one now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Joined {
+    /// The key under which the row goes on here.
+    pub kept: serde_json::Value,
+    /// The key of the row that went; null: they were one already.
+    pub archived: serde_json::Value,
+}
+
+/// A row that was taken apart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Parted {
+    /// The keys of its parts that are shown here.
+    pub rows: Vec<serde_json::Value>,
+    /// How many of them wait; `quarantine` says why.
+    pub waiting: u64,
+}
+
 impl Node {
     /// The rows of `DB.TABLE` that have this key here, or had it when they were last shown; the one that has it comes
     /// first. A composite key is a JSON array.
@@ -130,6 +148,20 @@ impl Node {
             children: done.children,
             key: key(done.key.as_deref()),
         })
+    }
+
+    /// Says that two rows of `DB.TABLE` are one, by their keys here.
+    pub fn same(&self, table: &str, one: &str, other: &str) -> Result<Joined> {
+        let (database, table) = self.table_named(table)?;
+        let done = self.decide_in(&database.name, |db, now| db.same(&table, one, other, now))?;
+        Ok(Joined { kept: key(Some(&done.kept)), archived: key(done.archived.as_deref()) })
+    }
+
+    /// Takes a row of `DB.TABLE` apart that was made one.
+    pub fn apart(&self, table: &str, text: &str) -> Result<Parted> {
+        let (database, table) = self.table_named(table)?;
+        let (keys, waiting) = self.decide_in(&database.name, |db, now| db.apart(&table, text, now))?;
+        Ok(Parted { rows: keys.iter().map(|k| key(Some(k))).collect(), waiting })
     }
 
     /// `DB.TABLE`

@@ -1,4 +1,4 @@
-//! `history`
+//! `history`, `same`, `apart`
 use crate::Context;
 use crate::command::rows::key;
 use crate::outcome::{Exit, Failure, Outcome};
@@ -58,5 +58,27 @@ pub fn restore(context: &Context, table: &str, row: &str, version: &str, childre
         (n, false) => format!("Brought back as {}: {}.", key(&done.key), text::count(n, "write", "writes")),
         (_, true) => "Brought back, but it can't be shown yet; `lockstep quarantine` says why.".to_owned(),
     };
+    Ok(Outcome::new(done, text).ends_if(waits, Exit::Waits))
+}
+
+/// Two rows are one.
+pub fn same(context: &Context, table: &str, one: &str, other: &str) -> Result<Outcome, Failure> {
+    let done = context.node()?.same(table, one, other)?;
+    let text = match &done.archived {
+        Value::Null => "They were one already.".to_owned(),
+        gone => format!("{} and {} are one, under {}; what lost is kept.", key(&done.kept), key(gone), key(&done.kept)),
+    };
+    Ok(Outcome::new(done, text))
+}
+
+/// One row is several.
+pub fn apart(context: &Context, table: &str, row: &str) -> Result<Outcome, Failure> {
+    let done = context.node()?.apart(table, row)?;
+    let keys: Vec<String> = done.rows.iter().map(key).collect();
+    let mut text = format!("It is {} now: {}.", text::count(done.rows.len() as u64, "row", "rows"), keys.join(", "));
+    if done.waiting > 0 {
+        text.push_str(&format!(" {} more can't be shown yet; `lockstep quarantine` says why.", done.waiting));
+    }
+    let waits = done.waiting > 0;
     Ok(Outcome::new(done, text).ends_if(waits, Exit::Waits))
 }
