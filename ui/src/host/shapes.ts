@@ -159,14 +159,16 @@ export interface PlanRow {
   id: string;
   row: RowName;
   operation: Operation;
-  /** Who wrote it, by server name. */
-  from: string;
+  /** Who wrote it last, by server name; null: not known here. */
+  from: string | null;
   /** Who gets it. */
   to: string;
   columns: string[];
-  /** When it was written. */
-  at: Millis;
+  /** When it was written; null: not known here. */
+  at: Millis | null;
   conflict: boolean;
+  /** It would wait, for this reason. */
+  held: HoldReason | null;
   /** The local id it gets instead of the one of its birthplace. */
   moves_to: string | null;
 }

@@ -110,6 +110,7 @@ function planRow(
     columns: operation === "update" ? columns.slice(0, 1 + (place % columns.length)) : [],
     at: before((place % 180) * MINUTE + 20 * SECOND),
     conflict: operation === "update" && BigInt(of.conflicts) > BigInt(place),
+    held: null,
     moves_to: operation === "insert" && BigInt(of.id_moves) > BigInt(place) ? String(4000 + place) : null,
   };
 }
