@@ -14,10 +14,11 @@ use crate::session::unwatched;
 use crate::state::{Peer, RunResult, Trigger};
 use crate::{NodeId, Result};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use lockstep_engine::id::Vectors;
+use lockstep_engine::id::{Millis, Vectors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -84,7 +85,7 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
         trigger = match pause {
             Some(pause) => {
                 // A commit does not make an unreachable peer reachable: the pause is kept.
-                tokio::time::sleep(pause).await;
+                rest(|| node.now(), pause).await;
                 Trigger::Retry
             }
             None => {
@@ -97,6 +98,24 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
                 }
             }
         };
+    }
+}
+
+/// How often a pause looks whether the computer has slept.
+const DOZE: Duration = Duration::from_secs(2);
+/// The wall clock has gone on by so much more than the pause: it has.
+const SLEPT: i64 = 30_000;
+
+/// Lets a pause pass. It ends early where the computer slept meanwhile: the clock by which pauses are measured stood
+/// still then, and the network is another one perhaps.
+async fn rest(now: impl Fn() -> Millis, pause: Duration) {
+    let (wall, since) = (now(), Instant::now());
+    while let Some(left) = pause.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
+        tokio::time::sleep(left.min(DOZE)).await;
+        let awake = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        if now().0.saturating_sub(wall.0).saturating_sub(awake) > SLEPT {
+            return;
+        }
     }
 }
 
@@ -160,4 +179,38 @@ async fn asked(node: &Arc<Node>, peer: &Peer) -> Result<Option<bool>> {
     let has = node.heads().borrow().all();
     let answer = link.post(routes::WAIT, Wait { has }.to_bytes(), 4096, HELD).await?;
     Ok(Some(News::from_bytes(&answer)?.news))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_kept_unless_the_computer_slept() {
+        let pause = Duration::from_secs(300);
+        let began = Instant::now();
+        let elapsed = move || i64::try_from(began.elapsed().as_millis()).unwrap();
+        rest(|| Millis(elapsed()), pause).await;
+        assert_eq!(began.elapsed(), pause, "a clock that goes as it should");
+        // Asleep for an hour, from the tenth second on.
+        let began = Instant::now();
+        let elapsed = move || i64::try_from(began.elapsed().as_millis()).unwrap();
+        let asleep = || if elapsed() >= 10_000 { 3_600_000 } else { 0 };
+        rest(|| Millis(elapsed() + asleep()), pause).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(10), "one attempt on waking up");
+        // A clock that is put back makes no attempt more.
+        let began = Instant::now();
+        let elapsed = move || i64::try_from(began.elapsed().as_millis()).unwrap();
+        rest(|| Millis(elapsed() * -1_000), pause).await;
+        assert_eq!(began.elapsed(), pause);
+    }
+
+    #[test]
+    fn pauses_grow_with_chance_in_them_up_to_a_cap() {
+        let pauses: Vec<Duration> = backoff().take(20).collect();
+        assert!(pauses[0] >= Duration::from_millis(500) && pauses[0] <= Duration::from_secs(1));
+        assert!(pauses.iter().all(|p| *p <= LONGEST * 2) && pauses[19] >= LONGEST);
+        let other: Vec<Duration> = backoff().take(20).collect();
+        assert_ne!(pauses, other, "two nodes don't call in step");
+    }
 }

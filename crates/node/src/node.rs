@@ -269,6 +269,7 @@ impl Node {
         work: impl FnOnce(&mut Database) -> Result<T>,
     ) -> Result<T> {
         self.with_turn(attached, || {
+            tracing::trace!(database = %attached.name, "a file is opened");
             let mut db = lineage::open(attached, &self.siblings(&attached.name)?)?;
             let done = work(&mut db)?;
             self.remember_lineage(attached, &db)?;

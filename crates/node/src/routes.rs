@@ -470,6 +470,7 @@ async fn wait(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
     let ask = message::Wait::from_bytes(&read(body, limits.message).await?)?;
     let access = served.node.state().access(id).map_err(Error::from)?;
     let mut stop = served.stop.clone();
+    tracing::trace!(node = %id, "a request is held");
     let news = async {
         let mut heads = served.node.heads();
         loop {
