@@ -253,7 +253,7 @@ impl Txn<'_> {
         self.drop_seen_futures()?;
         self.touch_all_waiting()?;
         self.touch_left_parents()?;
-        if self.s.last {
+        if self.s.last || !self.new_edges.is_empty() {
             self.match_identities()?;
         } else {
             self.touch_clusters()?;

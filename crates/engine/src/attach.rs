@@ -51,6 +51,9 @@ pub fn attach(
     let found = catalog::read(&c, name, config)?;
     let mut warnings: Vec<String> = found.warnings.iter().map(|w| format!("{}: {}", w.table, w.text)).collect();
     warnings.extend(feeders::described(&c, &found)?);
+    for t in &found.tables {
+        warnings.extend(capture::unseen(&c, t)?.into_iter().map(|text| format!("{}: {text}", t.name)));
+    }
     let left_out = found.left_out.clone();
     if store::is_attached(&c)? {
         check_format(&c, path)?;
@@ -276,23 +279,21 @@ pub fn page(c: &Connection, table: &Table, after: Option<&[Value]>, most: usize)
         }
         None => String::new(),
     };
-    let sql = format!(
-        "SELECT {list}, {modified}, {} FROM main.{} {from} ORDER BY {} LIMIT {most}",
-        by.join(", "),
-        quote(&table.name),
-        by.join(", ")
-    );
-    let n = table.columns.len();
-    let mut q = c.prepare_cached(&sql)?;
-    let mut rows = q.query(params_from_iter(after.unwrap_or_default()))?;
+    // Two statements over the same rows: a table may have as many columns as a statement may give.
+    let rest = format!("FROM main.{} {from} ORDER BY {} LIMIT {most}", quote(&table.name), by.join(", "));
+    let mut rows = c.prepare_cached(&format!("SELECT {list} {rest}"))?;
+    let mut facts = c.prepare_cached(&format!("SELECT {modified}, {} {rest}", by.join(", ")))?;
+    let after = after.unwrap_or_default();
+    let (mut rows, mut facts) = (rows.query(params_from_iter(after))?, facts.query(params_from_iter(after))?);
     let mut out = Page { rows: Vec::new(), next: None };
-    while let Some(r) = rows.next()? {
-        let row: Vec<Value> = (0..n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect::<rusqlite::Result<_>>()?;
-        let at = r.get::<_, Option<i64>>(n)?.map(|ms| Stamp::at(Millis(ms)));
-        out.rows.push((row, at));
+    while let (Some(row), Some(fact)) = (rows.next()?, facts.next()?) {
+        let values = |r: &rusqlite::Row<'_>, from: usize, n: usize| -> rusqlite::Result<Vec<Value>> {
+            (from..from + n).map(|i| Ok(Value::from(r.get_ref(i)?))).collect()
+        };
+        let at = fact.get::<_, Option<i64>>(0)?.map(|ms| Stamp::at(Millis(ms)));
+        out.rows.push((values(row, 0, table.columns.len())?, at));
         if out.rows.len() as i64 == most {
-            out.next =
-                Some((0..by.len()).map(|i| Ok(Value::from(r.get_ref(n + 1 + i)?))).collect::<rusqlite::Result<_>>()?);
+            out.next = Some(values(fact, 1, by.len())?);
         }
     }
     Ok(out)

@@ -111,8 +111,11 @@ impl Txn<'_> {
     }
 
     fn log_row(&mut self, slice: &mut Slice, t: u32, table: &Table, row: LogRow) -> Result<(), Error> {
-        let all = |old: &[(usize, Option<Value>)]| -> Option<Vec<Value>> {
-            (old.len() == table.columns.len()).then(|| old.iter().map(|(_, v)| v.clone().unwrap_or_default()).collect())
+        // A column that came later had nothing then.
+        let all = |old: &[(usize, Option<Value>)]| -> Vec<Value> {
+            let mut row = vec![Value::Null; table.columns.len()];
+            old.iter().for_each(|(p, v)| row[*p] = v.clone().unwrap_or_default());
+            row
         };
         match row.op {
             Op::Insert => {
@@ -121,7 +124,11 @@ impl Txn<'_> {
                 self.log_insert(slice, t, table, key, row.new, row.at)
             }
             Op::Update => {
-                let Some(old_key) = LocalKey::of_values(table, &row.key, || all(&row.old)) else { return Ok(()) };
+                let Some(old_key) =
+                    LocalKey::of_values(table, &row.key, || (!row.old.is_empty()).then(|| all(&row.old)))
+                else {
+                    return Ok(());
+                };
                 let key = match (&row.new_key, &row.new) {
                     (Some(k), new) => LocalKey::of_values(table, k, || new.clone()).unwrap_or_else(|| old_key.clone()),
                     (None, Some(new)) if old_key.is_content() => LocalKey::of_row(table, new),
@@ -131,13 +138,13 @@ impl Txn<'_> {
                 self.log_update(slice, t, table, old_key, key, row)
             }
             Op::Delete => {
-                let Some(old) = all(&row.old) else { return Ok(()) };
+                let old = all(&row.old);
                 let key = LocalKey::of_row(table, &old);
                 slice.suspects.remove(&(t, key.clone()));
                 self.log_delete(slice, t, key, old, row.at)
             }
             Op::Suspect => {
-                let Some(old) = all(&row.old) else { return Ok(()) };
+                let old = all(&row.old);
                 let key = LocalKey::of_row(table, &old);
                 slice.suspects.insert((t, key), Suspect { row: old, at: row.at, by: None });
                 Ok(())
@@ -250,6 +257,10 @@ impl Txn<'_> {
                     Some(s) => self.log_delete(slice, t, key.clone(), s.row, s.at)?,
                     None => self.log_vanished(slice, t, &key, row.at)?,
                 }
+            }
+            if let Some(id) = old_key.id() {
+                let b = self.births[i].b;
+                self.left(t, id, b)?;
             }
             self.used(t, &key)?;
             self.set_local_key(i, Some(key.clone()));

@@ -9,7 +9,7 @@ use crate::class::Class;
 use crate::contact::Began;
 use crate::error::Error;
 use crate::key::LocalKey;
-use crate::record::{Cell, Col, LocalDot};
+use crate::record::{Cell, Col, LocalDot, Record};
 use crate::transaction::{Txn, Use};
 use crate::value::Value;
 use rusqlite::params;
@@ -233,7 +233,8 @@ impl Txn<'_> {
         Ok(out)
     }
 
-    /// Matches identities to a fixpoint.
+    /// Matches identities to a fixpoint. Before the last batch of a delta only those that follow from what their
+    /// references name: these can't wait, since two rows can't show one key.
     pub fn match_identities(&mut self) -> Result<(), Error> {
         for _ in 0..64 {
             if !self.match_once()? {
@@ -272,6 +273,9 @@ impl Txn<'_> {
         let mut groups: Vec<(AliasKind, Vec<LocalDot>)> = Vec::new();
         for places in &lists {
             let fall = places.iter().all(|p| table.references.iter().any(|r| r.column == *p));
+            if !fall && !self.s.last {
+                continue;
+            }
             let mut by_key: BTreeMap<ClassKey, BTreeSet<LocalDot>> = BTreeMap::new();
             for &l in leaders {
                 let class = self.class(t, l)?;
@@ -313,7 +317,7 @@ impl Txn<'_> {
                 (AliasKind::Key | AliasKind::Hand | AliasKind::Apart, _) => self.join_by_key(t, &group)?,
             };
         }
-        if !found {
+        if !found && self.s.last {
             found |= self.match_same_ids(t, table, leaders)?;
         }
         Ok(found)
@@ -401,18 +405,29 @@ impl Txn<'_> {
             for &s in &sources {
                 let rec = &self.births[s].rec;
                 let (Some(id), true) = (rec.origin, rec.alone) else { continue };
-                let Some(i) = self.by_key(t, &LocalKey::Id(id))? else { continue };
-                let b = self.births[i].b;
+                // Of files that began as copies, what was there before capture. What came after is another row.
+                let began = self.s.began[self.births[s].b.replica() as usize];
+                let copies = began == Began::Copies && self.births[s].rec.is_older_than_capture();
+                let b = match self.by_key(t, &LocalKey::Id(id))? {
+                    Some(i) => self.births[i].b,
+                    None => match self.last_at(t, id)?.filter(|_| copies) {
+                        Some(b) => b,
+                        None => continue,
+                    },
+                };
                 let mine = self.class(t, b)?;
                 let members = self.members(&mine)?;
-                let began = members.iter().any(|&m| self.births[m].rec.alone && self.births[m].rec.origin == Some(id));
-                if mine.leader == class.leader || !began || self.twins(t, &class.members, &mine.members)? {
+                let there = |rec: &Record| rec.alone && rec.origin == Some(id);
+                let alone = members.iter().any(|&m| there(&self.births[m].rec));
+                let copies = copies
+                    && members.iter().map(|&m| &self.births[m].rec).any(|r| there(r) && r.is_older_than_capture());
+                if mine.leader == class.leader || !alone || self.twins(t, &class.members, &mine.members)? {
                     continue;
                 }
-                let one = match self.s.began[self.births[s].b.replica() as usize] {
-                    Began::Copies => true,
+                let one = match began {
+                    Began::Copies if copies => true,
                     Began::Separate => false,
-                    Began::AsFound => self.same_content(t, &sources, &mine)?,
+                    Began::Copies | Began::AsFound => self.same_content(t, &sources, &mine)?,
                 };
                 if one && !self.kept_apart(t, l, mine.leader)? {
                     found |= self.make_edge(t, l, mine.leader, AliasKind::Key)?;

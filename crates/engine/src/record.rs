@@ -193,6 +193,11 @@ impl Record {
         self.has(Register::Existence) && self.awaits.iter().all(|&c| self.has(Register::Column(c)))
     }
 
+    /// It was there before its file was captured: its insert is ranked by what the row says of its age.
+    pub fn is_older_than_capture(&self) -> bool {
+        self.entries.iter().any(|e| e.existence == Some(Existence::Lives) && e.write.rank.is_some())
+    }
+
     pub fn siblings(&self, col: Col) -> impl Iterator<Item = (&Write, &Field)> {
         self.entries.iter().filter_map(move |e| e.field(col).map(|f| (&e.write, f)))
     }

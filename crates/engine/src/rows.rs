@@ -302,7 +302,7 @@ impl Txn<'_> {
                 return self.keep_as_is(class, &table, anchor, members, !lives, reason);
             }
         }
-        for col in self.births[anchor].rec.columns() {
+        for col in self.columns_of(&sources) {
             if self.s.t(t).place.get(usize::from(col.0)).copied().flatten().is_none() {
                 show.held.push(HeldRow {
                     register: Some(Register::Column(col)),

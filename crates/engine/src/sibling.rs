@@ -268,6 +268,7 @@ impl Txn<'_> {
     pub fn follow_siblings(&mut self) -> Result<bool, Error> {
         let siblings = self.siblings;
         let news = siblings.news(self.c)?;
+        let mut of_moved = Vec::new();
         for &(at, seen, clock) in &news {
             let a = &siblings.list[at];
             let moved: Vec<(i64, u32, i64)> = self
@@ -290,15 +291,16 @@ impl Txn<'_> {
                 }
                 for (_, _, b) in moved.iter().filter(|(_, t, _)| *t == f.n) {
                     let b = Self::ours(&f, *b);
-                    for (ct, c, _) in self.children(pt, b)? {
-                        self.touched.insert((ct, c));
+                    for child in self.children(pt, b)? {
+                        self.touched.insert((child.0, child.1));
+                        of_moved.push(child);
                     }
                 }
             }
             self.followed.push((a.name.clone(), moved.last().map_or(seen, |m| m.0), clock));
         }
         if !news.is_empty() {
-            self.adopt_foreign()?;
+            self.adopt_foreign(of_moved)?;
         }
         Ok(!news.is_empty())
     }

@@ -218,6 +218,8 @@ pub struct Txn<'c> {
     pub ids: crate::ids::Ids,
     pub links_now: Map<(u32, LocalDot), Vec<Child>>,
     pub identity_now: BTreeMap<(u32, LocalDot), Option<i64>>,
+    /// Values left of rows of other files: (table, value, where).
+    pub left_behind: Vec<(u32, Value, Child)>,
     pub foreign_tables: Map<u32, Option<Rc<crate::sibling::ForeignTable>>>,
     /// Classes that could not be written as planned: they wait.
     pub poisoned: BTreeSet<(u32, LocalDot)>,
@@ -264,6 +266,7 @@ impl<'c> Txn<'c> {
             ids: crate::ids::Ids::default(),
             links_now: Map::default(),
             identity_now: BTreeMap::new(),
+            left_behind: Vec::new(),
             foreign_tables: Map::default(),
             poisoned: BTreeSet::new(),
             planned_ids: Map::default(),
@@ -515,8 +518,8 @@ impl<'c> Txn<'c> {
         }
         self.births[i].key = key;
         self.births[i].dirty = true;
-        // What is new here, nothing refers to yet.
-        if self.births[i].before.key.is_some() {
+        // To what is new here as all its births are, nothing refers yet.
+        if self.births[i].was_known() || self.births[i].rec.linked {
             let at = (self.births[i].t, self.births[i].b);
             self.moved.insert(at);
         }
@@ -654,9 +657,11 @@ impl<'c> Txn<'c> {
         if let Some(row) = self.rows_now.get(&(t, b)) {
             return Ok(Some(row.clone()));
         }
-        let row: Rc<[Value]> =
+        let mut row: Vec<Value> =
             self.body(t, b)?.into_iter().filter(|(c, _, _)| c.0 & LOCAL_ROW != 0).map(|(_, _, v)| v).collect();
-        Ok(Some(row))
+        // A column that came later had nothing then.
+        row.resize(self.s.t(t).col_at.len().max(row.len()), Value::Null);
+        Ok(Some(row.into()))
     }
 
     /// Fills the cells of a birth from its row and its unshown body.

@@ -441,3 +441,59 @@ fn what_an_application_leaves_behind_when_it_changes_a_key_dangles_everywhere() 
     s.everybody();
     s.show("SELECT v, x FROM c JOIN f ON f.up = c.up JOIN p ON p.id = f.up", &["again a"]);
 }
+
+#[test]
+fn a_row_that_comes_back_takes_no_id_that_another_had_since_and_left() {
+    let s = Case::new(2, SCHEMA, "");
+    s.writes(1, "INSERT INTO p VALUES (2, NULL, 'old', '')");
+    s.everybody();
+    s.writes(0, "INSERT INTO c VALUES (1, 2, 'z')");
+    s.writes(1, "DELETE FROM p WHERE id = 2");
+    s.writes(1, "INSERT INTO p VALUES (2, NULL, 'new', '')");
+    s.writes(1, "UPDATE p SET id = 8 WHERE id = 2");
+    // The child brings its parent back.
+    s.everybody();
+    s.show("SELECT x FROM p ORDER BY x", &["new", "old"]);
+    assert_eq!(s.nodes[1].rows("SELECT x FROM p WHERE id = 2"), [""; 0]);
+}
+
+#[test]
+fn of_files_that_began_as_copies_only_what_was_there_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str, after: &str| {
+        let r = Replica::new(dir.path(), name, SCHEMA);
+        r.sql("INSERT INTO p VALUES (1, NULL, 'there', 'y')");
+        let r = r.attach("");
+        r.sql(after);
+        r
+    };
+    let a = made("a", "UPDATE p SET y = 'edited'; INSERT INTO p VALUES (2, NULL, 'of a', '')");
+    let b = made("b", "INSERT INTO p VALUES (2, NULL, 'of b', '')");
+    for (here, there) in [(&a, &b), (&b, &a)] {
+        let replica = there.open().summary().unwrap().replica;
+        here.open().began(replica, lockstep_engine::contact::Began::Copies, now()).unwrap();
+    }
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT x FROM p ORDER BY x"), ["of a", "of b", "there"], "{}", r.name);
+        assert_eq!(r.rows("SELECT id, y FROM p WHERE x = 'there'"), ["1 edited"], "{}", r.name);
+    }
+}
+
+#[test]
+fn rows_whose_key_is_a_reference_are_one_as_soon_as_what_they_name_is() {
+    let s = Case::new(3, PROFILES, "[tables.p]\nidentity = ['x']\n");
+    s.writes(0, "INSERT INTO p VALUES (6, 'k1'); INSERT INTO f VALUES (6, 'one')");
+    s.pull(2, 0);
+    s.writes(1, "INSERT INTO p VALUES (9, 'k2')");
+    s.pull(0, 1);
+    s.writes(0, "INSERT INTO f VALUES (9, 'two')");
+    // C finds the two to be one. A has both, each with a row that has its id for a key.
+    s.writes(2, "UPDATE p SET x = 'k2'");
+    s.pull(2, 1);
+    s.writes(2, "INSERT INTO p VALUES (20, 'later')");
+    // Each batch by itself leaves everything sound.
+    s.pull_some(0, 2, 1, usize::MAX);
+    s.everybody();
+    s.show("SELECT x, v FROM p LEFT JOIN f ON f.up = p.id ORDER BY x", &["k2 two", "later -"]);
+}

@@ -321,6 +321,18 @@ fn references_into_another_file_follow() {
     settle(&[&da, &db]);
     assert_eq!(all(&ub, &db), ["by admin admin", "by ann ann", "by bob bob", "by carl carl"]);
     assert!(db.open().held().unwrap().is_empty());
+    // The user goes, and another takes the id: the application that left the entry there now shows it as that one's.
+    ua.sql("DELETE FROM user WHERE id = 9");
+    ua.harvest();
+    da.harvest();
+    ua.sql("INSERT INTO user VALUES (9, 'dora', 'd')");
+    for _ in 0..2 {
+        sync(&ua, &ub);
+        settle(&[&da, &db]);
+    }
+    for (u, d) in [(&ua, &da), (&ub, &db)] {
+        assert_eq!(all(u, d), ["by admin admin", "by ann ann", "by bob bob", "by carl dora"], "{}", d.name);
+    }
 }
 
 #[test]

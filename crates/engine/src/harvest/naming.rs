@@ -4,7 +4,8 @@ use crate::class::Class;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, Dangling, Field, LocalDot};
-use crate::transaction::{Standing, Txn};
+use crate::sibling::Foreign;
+use crate::transaction::{Child, Standing, Txn};
 use crate::value::Value;
 use rusqlite::params;
 
@@ -125,7 +126,7 @@ impl Txn<'_> {
             .query_map(params![t, value], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
             .collect::<Result<_, _>>()?;
         for (ct, c, col) in found {
-            self.reference_anew(slice, ct, LocalDot(c), Col(col))?;
+            self.reference_anew(slice, (ct, LocalDot(c), Col(col)))?;
         }
         if let Value::Integer(id) = value {
             self.adopt_left(slice, t, *id)?;
@@ -156,38 +157,53 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn reference_anew(&mut self, slice: &mut Slice, ct: u32, c: LocalDot, col: Col) -> Result<(), Error> {
-        let Some(i) = self.find(ct, c)? else { return Ok(()) };
-        if self.births[i].standing != Standing::Shown {
+    fn reference_anew(&mut self, slice: &mut Slice, (ct, c, col): Child) -> Result<(), Error> {
+        let Some(i) = self.find(ct, c)?.filter(|&i| self.births[i].standing == Standing::Shown) else {
             return Ok(());
+        };
+        let Some(value) = self.names_nothing(i, col)? else { return Ok(()) };
+        if matches!(self.cell_of(ct, col, value.clone())?, Cell::Row(_)) {
+            self.local_write(slice, i, &[(col, Some(value))], self.now)?;
+            self.read(i)?;
+            self.name_rows(i)?;
+        } else if let Some((pt, _)) = self.reference(ct, col).filter(|(pt, _)| self.s.t(*pt).database.is_some()) {
+            self.left_behind.push((pt, value, (ct, c, col)));
         }
-        self.read(i)?;
-        let raw = self.births[i].rec.siblings(col).find_map(|(_, f)| match &f.cell {
-            Cell::Raw(v) if f.shown => Some(v.clone()),
-            Cell::Value(_) | Cell::Row(_) | Cell::Raw(_) | Cell::Unread => None,
-        });
-        let Some(raw) = raw else { return Ok(()) };
-        if !matches!(self.cell_of(ct, col, raw.clone())?, Cell::Row(_)) {
-            return Ok(());
-        }
-        self.local_write(slice, i, &[(col, Some(raw))], self.now)?;
-        self.read(i)?;
-        self.name_rows(i)
+        Ok(())
     }
 
-    /// References into other files whose rows have come since (their harvest knows nothing of ours).
-    pub fn adopt_foreign(&mut self) -> Result<(), Error> {
+    /// The value of a reference that names nothing: one that never did, or what was left of a row of another file.
+    fn names_nothing(&mut self, i: usize, col: Col) -> Result<Option<Value>, Error> {
+        self.read(i)?;
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let shown = self.births[i].rec.siblings(col).find(|(_, f)| f.shown).map(|(_, f)| f.cell.clone());
+        let (to, (pt, r)) = match (shown, self.reference(t, col)) {
+            (Some(Cell::Raw(v)), _) => return Ok(Some(v)),
+            (Some(Cell::Row(to)), Some(r)) if self.s.t(r.0).database.is_some() => (to, r),
+            (Some(Cell::Row(_) | Cell::Value(_) | Cell::Unread) | None, _) => return Ok(None),
+        };
+        if self.foreign_row(pt, to, &r.target_column)? != Foreign::Dead {
+            return Ok(None);
+        }
+        let class = self.class(t, b)?;
+        let Some(&anchor) = self.anchors(&class)?.first() else { return Ok(None) };
+        let (row, place) = (self.stored_row(anchor)?, self.s.t(t).place[usize::from(col.0)]);
+        // A stand-in is nobody's id.
+        Ok(row.zip(place).map(|(row, p)| row[p].clone()).filter(|v| v.as_integer().is_none_or(|id| id >= 0)))
+    }
+
+    /// References into other files whose rows have come or gone since (their harvest knows nothing of ours).
+    pub fn adopt_foreign(&mut self, of_moved: Vec<Child>) -> Result<(), Error> {
+        let mut todo = of_moved;
         let foreign: Vec<u32> = self.s.tables.iter().filter(|t| t.database.is_some()).map(|t| t.n).collect();
-        let mut slice = Slice::default();
         for pt in foreign {
-            let found: Vec<(u32, i64, u16)> = self
-                .c
-                .prepare_cached("SELECT ct, c, col FROM _lockstep_raw WHERE pt = ?1")?
-                .query_map([pt], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-                .collect::<Result<_, _>>()?;
-            for (ct, c, col) in found {
-                self.reference_anew(&mut slice, ct, LocalDot(c), Col(col))?;
-            }
+            let mut q = self.c.prepare_cached("SELECT ct, c, col FROM _lockstep_raw WHERE pt = ?1")?;
+            let found = q.query_map([pt], |r| Ok((r.get(0)?, LocalDot(r.get(1)?), Col(r.get(2)?))))?;
+            todo.extend(found.collect::<Result<Vec<Child>, _>>()?);
+        }
+        let mut slice = Slice::default();
+        for child in todo {
+            self.reference_anew(&mut slice, child)?;
         }
         self.finish(&mut slice)
     }

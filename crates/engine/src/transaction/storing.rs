@@ -85,6 +85,9 @@ impl Txn<'_> {
         }
         self.store_identity()?;
         self.store_ids()?;
+        for (pt, value, (ct, c, col)) in std::mem::take(&mut self.left_behind) {
+            self.store_raw(pt, &value, ct, c, col)?;
+        }
         for (database, n, clock) in std::mem::take(&mut self.followed) {
             self.c
                 .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n, clock) VALUES (?1, ?2, ?3)")?
@@ -264,13 +267,17 @@ impl Txn<'_> {
         }
         for (col, v) in raws {
             if let Some(pt) = target(col) {
-                self.c
-                    .prepare_cached(
-                        "INSERT OR IGNORE INTO _lockstep_raw (pt, value, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    )?
-                    .execute(params![pt, v, t, b.0, col.0])?;
+                self.store_raw(pt, &v, t, b, col)?;
             }
         }
+        Ok(())
+    }
+
+    /// A value that names no row, to be found when one comes.
+    fn store_raw(&self, pt: u32, value: &Value, ct: u32, c: LocalDot, col: Col) -> Result<(), Error> {
+        self.c
+            .prepare_cached("INSERT OR IGNORE INTO _lockstep_raw (pt, value, ct, c, col) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![pt, value, ct, c.0, col.0])?;
         Ok(())
     }
 

@@ -107,7 +107,8 @@ impl Classes {
 pub fn resolve(schema: &Schema, snap: &Snapshot, to: usize, target: usize, v: &Value) -> Option<String> {
     let table = &schema.tables[to];
     let tag = table.tag()?;
-    let row = snap[to].iter().find(|r| plain(&r.values[target]) == plain(v))?;
+    let named = |own: &Value| own == v || table.columns[target].nocase && plain(own) == plain(v);
+    let row = snap[to].iter().find(|r| named(&r.values[target]))?;
     text(&row.values[tag]).map(str::to_owned)
 }
 
@@ -170,7 +171,9 @@ impl Oracle {
                     f.writers.insert(node);
                     f.sealed = Some(node);
                     // A REPLACE may be an update of the same entity, of which a table without history keeps no old values.
-                    row.values.iter().for_each(|v| self.replaced(v, replace && !table.history));
+                    for (c, v) in row.values.iter().enumerate() {
+                        self.replaced(v, replace && !table.history || table.columns[c].late);
+                    }
                 }
             }
             for (tag, row) in &new {
@@ -220,7 +223,8 @@ impl Oracle {
         let f = self.facts.get_mut(tag).expect("known");
         f.values.entry(c).or_default().insert(format!("{v:?}"));
         if let Some(old) = old {
-            self.replaced(old, !table.history);
+            // Nobody watches a column before it is known.
+            self.replaced(old, !table.history || table.columns[c].late);
         }
         if table.columns[c].role == Role::Value
             && let Some(s) = text(v).filter(|s| s.starts_with('<'))
@@ -243,6 +247,18 @@ impl Oracle {
     /// Lockstep comes now: what was replaced before, nobody kept.
     pub fn began(&mut self) {
         self.texts.values_mut().for_each(|t| t.exempt |= t.replaced);
+    }
+
+    /// The rows came to all nodes with a copy of a file.
+    pub fn copied(&mut self, nodes: usize) {
+        self.facts.values_mut().for_each(|f| f.writers.extend(0..nodes));
+    }
+
+    /// Two rows are one, whatever they say.
+    pub fn link(&mut self, a: &str, b: &str) {
+        if a != b {
+            self.links.push((a.to_owned(), b.to_owned()));
+        }
     }
 
     /// Which rows may be one, as the writes stand.
@@ -274,7 +290,14 @@ impl Oracle {
     }
 
     /// Everything that may not be so on a node, whoever wrote what.
-    pub fn check(&self, schema: &Schema, snap: &Snapshot, held: &dyn Fn(usize) -> bool) -> Result<(), String> {
+    /// `late`: the later version of the application is there.
+    pub fn check(
+        &self,
+        schema: &Schema,
+        snap: &Snapshot,
+        late: bool,
+        held: &dyn Fn(usize) -> bool,
+    ) -> Result<(), String> {
         let classes = self.classes();
         let mut allowed: BTreeMap<(String, usize), BTreeSet<&str>> = BTreeMap::new();
         let mut merged: BTreeMap<String, Vec<&Fact>> = BTreeMap::new();
@@ -303,6 +326,10 @@ impl Oracle {
                 let root = classes.of(tag);
                 for (c, v) in row.values.iter().enumerate() {
                     let role = &table.columns[c].role;
+                    // A row that is older than the column has NULL in it.
+                    if table.columns[c].late && (!late || *v == Value::Null) {
+                        continue;
+                    }
                     if matches!(role, Role::Value | Role::Key | Role::Number)
                         && !allowed.get(&(root.clone(), c)).is_some_and(|a| a.contains(format!("{v:?}").as_str()))
                     {
@@ -346,6 +373,10 @@ impl Oracle {
         let copy = table.copy_of(c).and_then(|k| copied(&row.values[k])).unwrap_or_default();
         match resolve(schema, snap, to, target, v) {
             Some(parent) => {
+                // What names nothing in another file names whatever comes there under that key.
+                if !declared && schema.tables[to].db != table.db && facts.iter().any(|f| f.dangled) {
+                    return Ok(());
+                }
                 let meant = |f: &&Fact| f.meant.get(&c).is_some_and(|m| m.iter().any(|x| classes.same(x, &parent)));
                 if !facts.iter().any(meant) {
                     return Err(format!("{name} {v:?} names {parent}, which nobody meant; its copy says {copy}"));

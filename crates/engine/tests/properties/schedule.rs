@@ -28,6 +28,8 @@ pub enum Op {
     Again(usize),
     /// The harvest alone.
     Harvest(usize),
+    /// The later version of the application comes to a node.
+    Migrate(usize),
     Nothing,
 }
 
@@ -40,6 +42,8 @@ pub struct Schedule {
     pub loose: Vec<bool>,
     /// Rows written before Lockstep came.
     pub before: Vec<Vec<Statement>>,
+    /// The files of the other nodes began as copies of the first one's.
+    pub copies: bool,
     pub ops: Vec<Op>,
 }
 
@@ -48,8 +52,8 @@ fn statement(r: &mut Prng) -> Statement {
 }
 
 impl Schedule {
-    pub fn random(r: &mut Prng) -> Schedule {
-        let nodes = [2, 2, 2, 3, 3][r.below(5)];
+    /// With so many nodes.
+    pub fn of(nodes: usize, r: &mut Prng) -> Schedule {
         let far = r.chance(15);
         let skews = (0..nodes)
             .map(|_| match r.below(6) {
@@ -102,6 +106,16 @@ impl Schedule {
             _ => Op::Harvest(r.below(nodes)),
         });
         ops.extend(more);
-        Schedule { nodes, skews, loose, before, ops }
+        Schedule { nodes, skews, loose, before, copies: false, ops }
+    }
+
+    /// Out of numbers of its own, so that what a seed gave before stays.
+    pub fn widen(mut self, r: &mut Prng) -> Schedule {
+        self.copies = self.nodes == 2 && !self.before[0].is_empty() && r.chance(35);
+        for node in 0..self.nodes {
+            let at = r.below(self.ops.len() + 1);
+            self.ops.insert(at, Op::Migrate(node));
+        }
+        self
     }
 }

@@ -24,6 +24,10 @@ pub enum Role {
 pub struct Column {
     pub name: String,
     pub role: Role,
+    /// Compares without case.
+    pub nocase: bool,
+    /// A later version of the application added it.
+    pub late: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -40,8 +44,14 @@ pub struct Table {
     pub unique: Vec<usize>,
     pub review: Vec<usize>,
     pub history: bool,
+    /// Judged as a whole.
+    pub whole: bool,
+    /// A later version of the application added it.
+    pub late: bool,
     pub sql: String,
-    pub config: String,
+    identity_names: Option<Vec<String>>,
+    policies: Vec<String>,
+    references: Vec<String>,
 }
 
 impl Table {
@@ -60,6 +70,34 @@ impl Table {
     pub fn copy_of(&self, place: usize) -> Option<usize> {
         self.place(&Role::CopyOf(place))
     }
+
+    /// What a superadmin says of it.
+    fn config(&self) -> String {
+        let mut c = format!("[tables.'{}']\n", self.name);
+        if !self.history {
+            c += "history = false\n";
+        }
+        if self.whole {
+            c += "merge = 'row'\n";
+        }
+        if let Some(i) = &self.identity_names {
+            c += &format!("identity = [{}]\n", i.iter().map(|x| format!("'{x}'")).collect::<Vec<_>>().join(", "));
+        }
+        if !self.references.is_empty() {
+            c += &format!("references = {{ {} }}\n", self.references.join(", "));
+        }
+        if !self.policies.is_empty() {
+            c += &format!("columns = {{ {} }}\n", self.policies.join(", "));
+        }
+        c
+    }
+
+    /// Another policy for a column that has none.
+    pub fn prefer(&mut self, place: usize, node: &str) {
+        if !self.review.contains(&place) {
+            self.policies.push(format!("{} = 'prefer:{node}'", self.columns[place].name));
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -71,19 +109,19 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Logical names; the later are referred to by the earlier.
+pub const DATABASES: [&str; 2] = ["main", "other"];
+
 const ODD: [&str; 8] = ["order items", "select", "tëam", "a\"b", "from", "x.y", "new", "Group"];
 
-struct Builder {
-    table: Table,
-    lines: Vec<String>,
+pub struct Builder {
+    pub table: Table,
+    pub lines: Vec<String>,
     indexes: Vec<String>,
-    columns_config: Vec<String>,
-    references: Vec<String>,
-    identity: Option<Vec<String>>,
 }
 
 impl Builder {
-    fn new(db: usize, name: String) -> Builder {
+    pub fn new(db: usize, name: String) -> Builder {
         Builder {
             table: Table {
                 db,
@@ -95,44 +133,45 @@ impl Builder {
                 unique: Vec::new(),
                 review: Vec::new(),
                 history: true,
+                whole: false,
+                late: false,
                 sql: String::new(),
-                config: String::new(),
+                identity_names: None,
+                policies: Vec::new(),
+                references: Vec::new(),
             },
             lines: Vec::new(),
             indexes: Vec::new(),
-            columns_config: Vec::new(),
-            references: Vec::new(),
-            identity: None,
         }
     }
 
-    fn col(&mut self, name: &str, rest: &str, role: Role) -> usize {
+    pub fn col(&mut self, name: &str, rest: &str, role: Role) -> usize {
         self.lines.push(format!("{} {rest}", quote(name)));
-        self.table.columns.push(Column { name: name.into(), role });
+        self.table.columns.push(Column { name: name.into(), role, nocase: rest.ends_with("NOCASE"), late: false });
         self.table.columns.len() - 1
     }
 
     /// A surrogate id.
-    fn id(&mut self, r: &mut Prng) {
+    pub fn id(&mut self, r: &mut Prng) {
         let rest =
             ["INTEGER PRIMARY KEY", "INTEGER NOT NULL PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"][r.below(3)];
         let p = self.col("id", rest, Role::Id);
         self.table.key = vec![p];
     }
 
-    fn tag(&mut self) {
+    pub fn tag(&mut self) {
         self.col("tag", "TEXT", Role::Tag);
     }
 
-    fn value(&mut self, name: &str, r: &mut Prng) {
+    pub fn value(&mut self, name: &str, r: &mut Prng) {
         let p = self.col(name, "", Role::Value);
         if r.chance(15) {
             self.table.review.push(p);
-            self.columns_config.push(format!("{name} = 'review'"));
+            self.table.policies.push(format!("{name} = 'review'"));
         }
     }
 
-    fn reference(
+    pub fn reference(
         &mut self,
         name: &str,
         tables: &[Table],
@@ -152,11 +191,7 @@ impl Builder {
                 quote(&parent.columns[target].name)
             )
         } else {
-            self.references.push(if parent.db == self.table.db {
-                format!("{name} = 'main.{}'", parent.name)
-            } else {
-                format!("{name} = 'other.{}'", parent.name)
-            });
+            self.table.references.push(format!("{name} = '{}.{}'", DATABASES[parent.db], parent.name));
             kind.to_owned()
         };
         let p = self.col(name, &rest, Role::Ref { to, target, declared, not_null });
@@ -164,7 +199,7 @@ impl Builder {
         p
     }
 
-    fn build(mut self, r: &mut Prng) -> Table {
+    pub fn build(mut self, r: &mut Prng) -> Table {
         let t = &mut self.table;
         t.history = !r.chance(15);
         t.sql = format!(
@@ -174,20 +209,6 @@ impl Builder {
             if t.without_rowid { " WITHOUT ROWID" } else { "" },
             self.indexes.join("")
         );
-        let mut c = format!("[tables.'{}']\n", t.name);
-        if !t.history {
-            c += "history = false\n";
-        }
-        if let Some(i) = self.identity {
-            c += &format!("identity = [{}]\n", i.iter().map(|x| format!("'{x}'")).collect::<Vec<_>>().join(", "));
-        }
-        if !self.references.is_empty() {
-            c += &format!("references = {{ {} }}\n", self.references.join(", "));
-        }
-        if !self.columns_config.is_empty() {
-            c += &format!("columns = {{ {} }}\n", self.columns_config.join(", "));
-        }
-        t.config = c;
         self.table
     }
 }
@@ -201,7 +222,7 @@ const ACTIONS: [&str; 5] =
     [" ", "ON DELETE CASCADE", "ON DELETE SET NULL", "ON UPDATE CASCADE", "ON DELETE CASCADE ON UPDATE CASCADE"];
 
 /// Rows with an id, perhaps a declared identity.
-fn parent(r: &mut Prng, tables: &[Table]) -> Table {
+pub fn parent(r: &mut Prng, tables: &[Table]) -> Table {
     let mut b = Builder::new(0, name(r, "p", tables));
     b.id(r);
     let k = b.col("k", "TEXT", Role::Key);
@@ -209,7 +230,7 @@ fn parent(r: &mut Prng, tables: &[Table]) -> Table {
     b.value("x", r);
     b.value("y", r);
     if r.chance(50) {
-        b.identity = Some(vec!["k".into()]);
+        b.table.identity_names = Some(vec!["k".into()]);
         b.table.identity.push(vec![k]);
     }
     b.build(r)
@@ -232,7 +253,11 @@ fn named(r: &mut Prng, tables: &[Table], db: usize) -> Table {
 fn child(r: &mut Prng, tables: &[Table], to: usize) -> Table {
     let parent = &tables[to];
     let target = match (parent.id(), parent.place(&Role::Key)) {
-        (Some(_), Some(k)) if parent.unique.contains(&k) && parent.identity.contains(&vec![k]) && r.chance(25) => k,
+        (Some(_), Some(k))
+            if parent.db == 0 && parent.unique.contains(&k) && parent.identity.contains(&vec![k]) && r.chance(25) =>
+        {
+            k
+        }
         (Some(id), _) => id,
         (None, _) => parent.key[0],
     };
@@ -402,10 +427,10 @@ impl Schema {
     }
 
     pub fn sql(&self, db: usize) -> String {
-        self.tables.iter().filter(|t| t.db == db).map(|t| t.sql.as_str()).collect::<Vec<_>>().join("\n")
+        self.tables.iter().filter(|t| t.db == db && !t.late).map(|t| t.sql.as_str()).collect::<Vec<_>>().join("\n")
     }
 
     pub fn config(&self, db: usize) -> String {
-        self.tables.iter().filter(|t| t.db == db).map(|t| t.config.as_str()).collect()
+        self.tables.iter().filter(|t| t.db == db && !t.late).map(Table::config).collect()
     }
 }

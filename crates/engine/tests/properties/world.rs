@@ -1,15 +1,22 @@
 //! Nodes with their files, and what can be done to them.
 use super::oracle::{Oracle, Row, Snapshot, by_tag, text};
 use super::schedule::{Op, Schedule, Statement};
-use super::schema::{Role, Schema, Table, quote};
+use super::schema::{DATABASES, Role, Schema, Table, quote};
 use crate::replicas::Replica;
-use lockstep_engine::change::{Batch, ConflictKind};
-use lockstep_engine::database::{Held, Sibling};
+use lockstep_engine::change::Batch;
+use lockstep_engine::contact::Began;
+use lockstep_engine::database::{Applied, Held, Sibling};
 use lockstep_engine::id::Millis;
 use lockstep_engine::{Database, Error, Limit};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
+
+#[path = "ending.rs"]
+mod ending;
+
+/// Of the nodes.
+pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 const START: i64 = 1_900_000_000_000;
 
@@ -24,6 +31,8 @@ pub struct Node {
     at_rest: bool,
     /// By database and log: the newest row that has its time.
     stamped: BTreeMap<(usize, String), i64>,
+    /// It has the later version of the application.
+    late: bool,
 }
 
 pub struct World {
@@ -34,8 +43,12 @@ pub struct World {
     sent: Vec<(usize, usize, Batch)>,
     fresh: u32,
     pub trace: bool,
+    /// The files began as copies.
+    copies: bool,
     /// The next statement may leave references pointing to nothing.
     careless: bool,
+    /// How far ahead any clock ever was, in milliseconds.
+    farthest: i64,
     _dir: tempfile::TempDir,
 }
 
@@ -49,13 +62,11 @@ fn folder() -> tempfile::TempDir {
 impl World {
     pub fn new(schema: Schema, s: &Schedule, seed: u64, trace: bool) -> Result<World, String> {
         let dir = folder();
-        let names = ["main", "other"];
         let mut nodes = Vec::new();
-        for n in 0..s.nodes {
+        for (n, called) in NAMES.iter().enumerate().take(s.nodes) {
             let mut dbs = Vec::new();
-            for (db, name) in names.iter().enumerate().take(schema.databases()) {
-                let r =
-                    Replica::named(dir.path(), &format!("{}{}", ["a", "b", "c"][n], seed % 7), name, &schema.sql(db));
+            for (db, name) in DATABASES.iter().enumerate().take(schema.databases()) {
+                let r = Replica::named(dir.path(), &format!("{}{}", called, seed % 7), name, &schema.sql(db));
                 let off = if s.loose[n] { "OFF" } else { "ON" };
                 r.app
                     .execute_batch(&format!("PRAGMA foreign_keys = {off}; PRAGMA synchronous = OFF;"))
@@ -69,6 +80,7 @@ impl World {
                 touched: BTreeSet::new(),
                 at_rest: false,
                 stamped: BTreeMap::new(),
+                late: false,
             });
         }
         let mut w = World {
@@ -79,13 +91,22 @@ impl World {
             sent: Vec::new(),
             fresh: 0,
             trace,
+            copies: s.copies,
             careless: false,
+            farthest: s.skews.iter().copied().max().unwrap_or(0).max(0),
             _dir: dir,
         };
         for n in 0..s.nodes {
             for st in &s.before[n] {
                 w.statement(n, *st);
             }
+            if s.copies && n == 0 {
+                w.oracle.copied(s.nodes);
+                (1..s.nodes).for_each(|n| w.copy_from_first(n));
+            }
+        }
+        if s.copies {
+            w.link_copies();
         }
         w.oracle.began();
         crate::replicas::NOW.with(|t| t.set(START));
@@ -95,7 +116,7 @@ impl World {
             // What is referred to goes first.
             for mut r in node.into_iter().rev() {
                 r.siblings.extend(done.iter().map(|d| Sibling { name: d.database.clone(), path: d.path.clone() }));
-                let db = usize::from(r.database == "other");
+                let db = DATABASES.iter().position(|d| *d == r.database).expect("one of them");
                 done.push(r.attach(&w.schema.config(db)));
             }
             done.reverse();
@@ -104,15 +125,75 @@ impl World {
             w.nodes[n].ids.clear();
             w.note_ids(n);
         }
+        w.introduce(s.copies);
         Ok(w)
     }
 
-    fn now(&self, n: usize) -> Millis {
+    /// Every node knows where each replica lives, and what began as a copy.
+    fn introduce(&mut self, copies: bool) {
+        for db in 0..self.schema.databases() {
+            let ids: Vec<_> = self.nodes.iter().map(|n| n.dbs[db].open().summary().expect("summary").replica).collect();
+            for n in &self.nodes {
+                let mut open = n.dbs[db].open();
+                for (k, id) in ids.iter().enumerate() {
+                    open.name_replica(*id, NAMES[k], Millis(START)).expect("a name");
+                    if copies {
+                        open.began(*id, Began::Copies, Millis(START)).expect("a copy");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The files of a node begin with the rows of the first one's.
+    fn copy_from_first(&mut self, n: usize) {
+        for db in 0..self.schema.databases() {
+            let app = &self.nodes[n].dbs[db].app;
+            let from = self.nodes[0].dbs[db].path.to_string_lossy().into_owned();
+            app.execute("ATTACH ?1 AS first", [from]).expect("the first node's file");
+            let on: i64 = app.query_row("PRAGMA foreign_keys", [], |r| r.get(0)).expect("a pragma");
+            app.execute_batch("PRAGMA foreign_keys = OFF").expect("a pragma");
+            for t in self.schema.tables.iter().filter(|t| t.db == db && !t.late) {
+                let name = quote(&t.name);
+                app.execute_batch(&format!("INSERT INTO main.{name} SELECT * FROM first.{name}")).expect("a copy");
+            }
+            app.execute_batch(&format!("PRAGMA foreign_keys = {on}; DETACH first")).expect("a pragma");
+        }
+    }
+
+    /// Rows that have one id in files that began as copies are one.
+    fn link_copies(&mut self) {
+        let snaps: Vec<Snapshot> = (0..self.nodes.len()).map(|n| self.snapshot(n)).collect();
+        for (t, table) in self.schema.tables.iter().enumerate() {
+            let (Some(id), Some(tag)) = (table.id(), table.tag()) else { continue };
+            for a in &snaps[0][t] {
+                for b in snaps[1..].iter().flat_map(|s| &s[t]).filter(|b| b.values[id] == a.values[id]) {
+                    if let (Some(x), Some(y)) = (text(&a.values[tag]), text(&b.values[tag])) {
+                        self.oracle.link(x, y);
+                    }
+                }
+            }
+        }
+    }
+
+    fn has(&self, n: usize, late: bool) -> bool {
+        !late || self.nodes[n].late
+    }
+
+    pub fn now(&self, n: usize) -> Millis {
         Millis(START + self.step * 1000 + self.nodes[n].skew)
     }
 
+    /// A clock is off by this many milliseconds from now on.
+    #[allow(dead_code, reason = "only the simulation sets clocks")]
+    pub fn set_clock(&mut self, n: usize, skew: i64) {
+        self.farthest = self.farthest.max(skew);
+        self.nodes[n].skew = skew;
+    }
+
     pub fn snapshot(&self, n: usize) -> Snapshot {
-        self.schema.tables.iter().map(|t| rows_of(&self.nodes[n].dbs[t.db].app, t)).collect()
+        let late = self.nodes[n].late;
+        self.schema.tables.iter().map(|t| rows_of(&self.nodes[n].dbs[t.db].app, t, late)).collect()
     }
 
     fn number(&mut self) -> u32 {
@@ -126,6 +207,9 @@ impl World {
     fn statement(&mut self, n: usize, Statement([code, a, b, c, d]): Statement) {
         let t = a as usize % self.schema.tables.len();
         let table = self.schema.tables[t].clone();
+        if !self.has(n, table.late) {
+            return;
+        }
         let before = self.snapshot(n);
         let code = if before[t].len() < 2 { code % 9 } else { code };
         match code % 24 {
@@ -151,7 +235,7 @@ impl World {
                         quote(&table.columns[p].name)
                     );
                     self.run(n, table.db, &sql, &[], false);
-                } else if let Some(p) = table.place(&Role::Value) {
+                } else if let Some(p) = table.place(&Role::Value).filter(|&p| self.has(n, table.columns[p].late)) {
                     let v = format!("<m{}>", self.number());
                     let name = quote(&table.columns[p].name);
                     let all: Vec<Row> = before[t].clone();
@@ -303,6 +387,9 @@ impl World {
         let (mut names, mut values) = (Vec::new(), Vec::new());
         let mut copies: BTreeMap<usize, Value> = BTreeMap::new();
         for (p, col) in table.columns.iter().enumerate() {
+            if !self.has(n, col.late) {
+                continue;
+            }
             let salt = d.wrapping_mul(31).wrapping_add(p as u32 * 7);
             let v = match &col.role {
                 Role::Id => {
@@ -334,7 +421,7 @@ impl World {
         }
         let marks: Vec<String> = (1..=values.len()).map(|i| format!("?{i}")).collect();
         let (verb, tail) = if verb == "UPSERT" {
-            let Some(p) = table.place(&Role::Value) else { return };
+            let Some(p) = table.place(&Role::Value).filter(|&p| self.has(n, table.columns[p].late)) else { return };
             let name = quote(&table.columns[p].name);
             ("INSERT", format!(" ON CONFLICT DO UPDATE SET {name} = excluded.{name}"))
         } else {
@@ -349,6 +436,7 @@ impl World {
         let table = self.schema.tables[t].clone();
         let places: Vec<usize> = (0..table.columns.len())
             .filter(|&p| matches!(table.columns[p].role, Role::Value | Role::Key | Role::Number))
+            .filter(|&p| self.has(n, table.columns[p].late))
             .collect();
         if places.is_empty() {
             return;
@@ -462,7 +550,7 @@ impl World {
         }
     }
 
-    fn application(&mut self, n: usize, statements: &[Statement]) {
+    pub fn application(&mut self, n: usize, statements: &[Statement]) {
         for (k, s) in statements.iter().enumerate() {
             self.statement(n, *s);
             let at = Millis(self.now(n).0 + k as i64);
@@ -500,17 +588,33 @@ impl World {
                 self.deliver(to, db, &batch).map(|_| ())
             }
             Op::Harvest(n) => self.harvest(*n),
+            Op::Migrate(n) => {
+                self.migrate(*n);
+                Ok(())
+            }
             Op::Nothing => Ok(()),
         }
     }
 
+    /// The later version of the application comes, and changes its files.
+    fn migrate(&mut self, n: usize) {
+        if !std::mem::replace(&mut self.nodes[n].late, true) {
+            for db in 0..self.schema.databases() {
+                self.nodes[n].dbs[db].app.execute_batch(&self.schema.steps(db)).expect("a migration");
+            }
+            self.nodes[n].at_rest = false;
+        }
+    }
+
     /// A harvest undoes nothing that the application wrote.
-    fn harvest(&mut self, n: usize) -> Checked {
+    pub fn harvest(&mut self, n: usize) -> Checked {
         let before = self.snapshot(n);
         if self.nodes[n].at_rest {
             return Ok(());
         }
         self.nodes[n].at_rest = true;
+        // What was held may have become due, or free by what was written.
+        let held: BTreeSet<usize> = self.held(n).into_iter().map(|(t, _)| t).collect();
         for db in (0..self.nodes[n].dbs.len()).rev() {
             self.nodes[n].dbs[db].open().harvest(self.now(n)).map_err(|e| format!("harvest: {e}"))?;
         }
@@ -518,7 +622,7 @@ impl World {
         for (t, tag) in std::mem::take(&mut self.nodes[n].touched) {
             let table = &self.schema.tables[t];
             let (old, new) = (by_tag(table, &before[t]), by_tag(table, &after[t]));
-            if let Some(row) = old.get(tag.as_str())
+            if let Some(row) = old.get(tag.as_str()).filter(|_| !held.contains(&t))
                 && new.get(tag.as_str()) != Some(row)
             {
                 return Err(format!(
@@ -581,30 +685,35 @@ impl World {
     }
 
     fn deliver(&mut self, to: usize, db: usize, batch: &Batch) -> Result<bool, String> {
+        Ok(self.take(to, db, batch)?.is_some())
+    }
+
+    /// A node applies a batch. None: it starts from what the node does not have.
+    pub fn take(&mut self, to: usize, db: usize, batch: &Batch) -> Result<Option<Applied>, String> {
         let before = self.snapshot(to);
         let now = self.now(to);
         self.nodes[to].touched.clear();
         let taken = match self.nodes[to].dbs[db].open().apply(batch, now) {
-            Ok(_) => true,
-            Err(Error::StartNotReached { .. }) => false,
+            Ok(applied) => Some(applied),
+            Err(Error::StartNotReached { .. }) => None,
             Err(e) => return Err(format!("apply: {e}")),
         };
-        if db > 0 {
-            // The file that refers to this one is planned again.
-            self.nodes[to].dbs[0].open().harvest(now).map_err(|e| format!("harvest: {e}"))?;
+        // The files that refer to this one are planned again.
+        for lower in (0..db).rev() {
+            self.nodes[to].dbs[lower].open().harvest(now).map_err(|e| format!("harvest: {e}"))?;
         }
         self.after_sync(to, &before)?;
         Ok(taken)
     }
 
-    fn held(&self, n: usize) -> Vec<(usize, Held)> {
+    pub fn held(&self, n: usize) -> Vec<(usize, Held)> {
         let dbs = self.nodes[n].dbs.iter().enumerate();
         dbs.flat_map(|(db, r)| self.held_in(db, &mut r.open())).collect()
     }
 
     fn held_in(&self, db: usize, open: &mut Database) -> Vec<(usize, Held)> {
         let table = |h: &Held| self.schema.tables.iter().position(|t| t.db == db && t.name == h.table);
-        open.held().expect("held").into_iter().map(|h| (table(&h).expect("its table"), h)).collect()
+        open.held().expect("held").into_iter().filter_map(|h| Some((table(&h)?, h))).collect()
     }
 
     /// Everything that must hold after Lockstep has written.
@@ -633,7 +742,7 @@ impl World {
                 return Err(format!("verify of {db}: {:?} / {:?}; {tables:?}", v.balance, v.recounted));
             }
         }
-        self.oracle.check(&self.schema, &after, &|t| held.iter().any(|h| h.0 == t))?;
+        self.oracle.check(&self.schema, &after, self.nodes[n].late, &|t| held.iter().any(|h| h.0 == t))?;
         for (t, table) in self.schema.tables.iter().enumerate() {
             let (Some(id), Some(tag)) = (table.id(), table.tag()) else { continue };
             let mut home = BTreeMap::new();
@@ -666,288 +775,6 @@ impl World {
         }
         Ok(())
     }
-
-    // ---- the end
-
-    fn rest(&mut self, limit: usize, r: &mut super::prng::Prng) -> Checked {
-        let n = self.nodes.len();
-        for _ in 0..limit {
-            self.step += 1;
-            for a in 0..n {
-                for b in 0..n {
-                    for db in (0..self.schema.databases()).rev() {
-                        if a != b {
-                            let items = [1, 2, 5, 1000, 1000, 1000][r.below(6)];
-                            self.pull(a, b, db, items, (None, None, None))?;
-                        }
-                    }
-                }
-            }
-            let vectors: Vec<Vec<_>> = (0..n)
-                .map(|k| self.nodes[k].dbs.iter().map(|d| d.open().vectors().expect("vectors")).collect())
-                .collect();
-            if vectors.iter().all(|v| *v == vectors[0]) {
-                return Ok(());
-            }
-        }
-        Err("the nodes don't come to rest".into())
-    }
-
-    fn digests(&self, n: usize) -> Vec<(String, u128)> {
-        let mut out = Vec::new();
-        for db in 0..self.nodes[n].dbs.len() {
-            let key = self.nodes.iter().map(|x| x.dbs[db].open().summary().expect("summary").digest_key).min();
-            let mut d = self.nodes[n].dbs[db].open();
-            d.adopt_digest_key(key.expect("there are nodes"), self.now(n)).expect("digests");
-            out.extend(d.summary().expect("summary").tables.into_iter().map(|t| (t.name, t.digest)));
-        }
-        out
-    }
-
-    pub fn finish(&mut self, r: &mut super::prng::Prng) -> Checked {
-        // Clocks are put right, and every stamp is due.
-        self.step += 3 * 3600;
-        for n in &mut self.nodes {
-            n.skew = 0;
-            n.at_rest = false;
-        }
-        let limit = 5 + 2 * self.nodes.len();
-        self.rest(limit, r)?;
-        self.agree()?;
-        // A person ends what clashes, one thing at a time.
-        for round in 0..12 {
-            let mut settled = true;
-            for n in 0..self.nodes.len() {
-                let clashes: BTreeSet<usize> =
-                    self.held(n).iter().filter(|(_, h)| h.reason == ConflictKind::Unique).map(|(t, _)| *t).collect();
-                if let Some(&t) = clashes.iter().next() {
-                    settled = false;
-                    self.end_clash(n, t);
-                    self.rest(limit, r)?;
-                }
-            }
-            if settled {
-                break;
-            }
-            if round == 11 {
-                return Err(format!(
-                    "held for ever: {:?}",
-                    (0..self.nodes.len()).map(|n| self.held(n)).collect::<Vec<_>>()
-                ));
-            }
-        }
-        self.agree()?;
-        self.same_rows()?;
-        self.nothing_lost()
-    }
-
-    /// All rows of a table get other unique values.
-    fn end_clash(&mut self, n: usize, t: usize) {
-        self.step += 1;
-        let table = self.schema.tables[t].clone();
-        if self.trace {
-            eprintln!("{} a person at {n} ends a clash in {}", self.step, table.name);
-        }
-        let now = self.snapshot(n);
-        for i in 0..now[t].len() {
-            for &p in &table.unique {
-                let k = self.number();
-                let v = if table.columns[p].role == Role::Number {
-                    Value::Integer(5000 + i64::from(k))
-                } else {
-                    Value::Text(format!("free{k}"))
-                };
-                let sql = format!("UPDATE {} SET {} = ?1", quote(&table.name), quote(&table.columns[p].name));
-                self.on_row((n, t), &now, i as u32, &sql, vec![v], false);
-            }
-        }
-        let at = self.now(n);
-        self.stamp_logs(n, at);
-    }
-
-    fn agree(&mut self) -> Checked {
-        let d: Vec<_> = (0..self.nodes.len()).map(|n| self.digests(n)).collect();
-        for x in &d[1..] {
-            if *x != d[0] {
-                return Err(format!("digests differ: {:?} / {x:?}", d[0]));
-            }
-        }
-        Ok(())
-    }
-
-    /// All nodes show the same, references by what they name.
-    fn same_rows(&self) -> Checked {
-        let held: Vec<_> = (0..self.nodes.len()).map(|n| self.held(n)).collect();
-        let review = held
-            .iter()
-            .flatten()
-            .any(|(_, h)| h.reason == ConflictKind::UpdateUpdate || h.reason == ConflictKind::InsertInsert);
-        for (n, list) in held.iter().enumerate() {
-            for (t, h) in list {
-                match h.reason {
-                    ConflictKind::UpdateUpdate | ConflictKind::ParentDeleted => {}
-                    _ => return Err(format!("node {n} holds {} for no reason: {h:?}", self.schema.tables[*t].name)),
-                }
-            }
-        }
-        let all: Vec<Vec<String>> = (0..self.nodes.len()).map(|n| self.logical(n, review)).collect();
-        for x in &all[1..] {
-            if *x != all[0] {
-                let only =
-                    |a: &[String], b: &[String]| a.iter().filter(|r| !b.contains(r)).cloned().collect::<Vec<_>>();
-                return Err(format!("rows differ: {:#?} / {:#?}", only(&all[0], x), only(x, &all[0])));
-            }
-        }
-        Ok(())
-    }
-
-    fn logical(&self, n: usize, review: bool) -> Vec<String> {
-        let snap = self.snapshot(n);
-        let mut out = Vec::new();
-        for (t, table) in self.schema.tables.iter().enumerate() {
-            for row in &snap[t] {
-                let mut line = table.name.clone();
-                for (p, c) in table.columns.iter().enumerate() {
-                    let v = &row.values[p];
-                    line += &match &c.role {
-                        Role::Id => continue,
-                        _ if review && table.review.contains(&p) => continue,
-                        Role::Ref { to, target, .. } if *v != Value::Null => {
-                            super::oracle::resolve(&self.schema, &snap, *to, *target, v)
-                                .map_or(" ?".into(), |x| format!(" ->{x}"))
-                        }
-                        _ => format!(" {v:?}"),
-                    };
-                }
-                out.push(line);
-            }
-        }
-        out.sort();
-        out
-    }
-
-    /// Every row that nobody deleted is there; every text is shown, or was replaced by someone who saw it, or is on
-    /// record; and its home keeps it in any case.
-    fn nothing_lost(&self) -> Checked {
-        let classes = self.oracle.classes();
-        let deleted: BTreeSet<String> =
-            self.oracle.facts.iter().filter(|(_, f)| f.deleted).map(|(t, _)| classes.of(t)).collect();
-        for n in 0..self.nodes.len() {
-            let snap = self.snapshot(n);
-            let mut shown: BTreeSet<String> = BTreeSet::new();
-            let mut referred: BTreeSet<String> = BTreeSet::new();
-            let mut texts: BTreeSet<&str> = BTreeSet::new();
-            for (t, table) in self.schema.tables.iter().enumerate() {
-                for row in &snap[t] {
-                    texts.extend(row.values.iter().filter_map(text));
-                    if let Some(tag) = table.tag() {
-                        shown.extend(text(&row.values[tag]).map(|x| classes.of(x)));
-                    }
-                    for p in table.refs() {
-                        let Role::Ref { to, target, .. } = table.columns[p].role else { continue };
-                        referred.extend(super::oracle::resolve(&self.schema, &snap, to, target, &row.values[p]));
-                    }
-                }
-            }
-            for (tag, f) in &self.oracle.facts {
-                let root = classes.of(tag);
-                if !deleted.contains(&root) && !shown.contains(&root) {
-                    return Err(format!("node {n}: {tag} is not there, and nobody deleted it"));
-                }
-                let table = &self.schema.tables[f.table];
-                let tag_shown =
-                    table.tag().is_some_and(|p| snap[f.table].iter().any(|r| text(&r.values[p]) == Some(tag.as_str())));
-                let alone = self.oracle.facts.keys().filter(|o| classes.same(o, tag)).count() == 1;
-                if f.deleted && f.writers.len() == 1 && alone && tag_shown && !referred.contains(tag) {
-                    return Err(format!("node {n}: {tag} is there, though it was deleted where it was written"));
-                }
-            }
-            let kept: Vec<Kept> = self.nodes[n].dbs.iter().map(|d| Kept::read(&d.app)).collect();
-            for (x, f) in &self.oracle.texts {
-                if texts.contains(x.as_str()) {
-                    continue;
-                }
-                let kept = &kept[self.schema.tables[f.table].db];
-                let review = self.schema.tables[f.table].review.contains(&f.column);
-                let fine = f.replaced
-                    || deleted.contains(&classes.of(&f.tag))
-                    || kept.on_record(x)
-                    || review && kept.anywhere(x);
-                if !fine {
-                    return Err(format!("node {n}: {x} of {} is neither shown nor replaced nor on record", f.tag));
-                }
-                if f.node == n && !f.exempt && !kept.anywhere(x) {
-                    return Err(format!("node {n}: {x} of {} was written here and is nowhere", f.tag));
-                }
-            }
-            for k in &kept {
-                for (lost, won) in &k.pairs {
-                    let (Some(l), Some(mut w)) = (self.within(lost), self.within(won)) else { continue };
-                    while let Some(over) = self.oracle.texts.get(&w).and_then(|x| x.over.clone()) {
-                        if over == l {
-                            return Err(format!(
-                                "node {n}: {l} is on record as a loser, though {won:?} had replaced it"
-                            ));
-                        }
-                        w = over;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn within(&self, blob: &[u8]) -> Option<String> {
-        let s = String::from_utf8_lossy(blob);
-        let (from, to) = (s.find('<')?, s.find('>')?);
-        self.oracle.texts.contains_key(s.get(from..=to)?).then(|| s[from..=to].to_owned())
-    }
-}
-
-/// What lies in the tables of Lockstep, as bytes.
-struct Kept {
-    record: Vec<u8>,
-    all: Vec<u8>,
-    pairs: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-fn contains(hay: &[u8], needle: &str) -> bool {
-    hay.windows(needle.len()).any(|w| w == needle.as_bytes())
-}
-
-impl Kept {
-    fn read(c: &Connection) -> Kept {
-        let column = |table: &str, col: &str| -> Vec<u8> {
-            let mut q = c.prepare(&format!("SELECT {col} FROM {table}")).expect("a table of ours");
-            let rows = q.query_map([], |r| r.get::<_, Option<Vec<u8>>>(0)).expect("its rows");
-            rows.flat_map(|r| r.expect("a blob").unwrap_or_default()).collect()
-        };
-        let record = column("_lockstep_conflict", "value");
-        let mut all = record.clone();
-        all.extend(column("_lockstep_conflict", "winner_value"));
-        all.extend(column("_lockstep_archive", "value"));
-        all.extend(column("_lockstep_future", "body"));
-        let bodies: Vec<String> = c
-            .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB '_lockstep_unshown_*'")
-            .and_then(|mut q| q.query_map([], |r| r.get(0))?.collect())
-            .expect("bodies");
-        for b in bodies {
-            all.extend(column(&b, "body"));
-        }
-        let pairs = c
-            .prepare("SELECT value, winner_value FROM _lockstep_conflict WHERE value IS NOT NULL AND winner_value IS NOT NULL")
-            .and_then(|mut q| q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect())
-            .expect("records");
-        Kept { record, all, pairs }
-    }
-
-    fn on_record(&self, text: &str) -> bool {
-        contains(&self.record, text)
-    }
-
-    fn anywhere(&self, text: &str) -> bool {
-        contains(&self.all, text)
-    }
 }
 
 /// References that name nothing.
@@ -970,8 +797,12 @@ fn key(n: u32) -> Value {
     Value::Text(["k1", "k2", "K1", "k3"][n as usize % 4].into())
 }
 
-fn rows_of(c: &Connection, t: &Table) -> Vec<Row> {
-    let list: Vec<String> = t.columns.iter().map(|c| quote(&c.name)).collect();
+fn rows_of(c: &Connection, t: &Table, late: bool) -> Vec<Row> {
+    if t.late && !late {
+        return Vec::new();
+    }
+    let column = |c: &super::schema::Column| if c.late && !late { "NULL".into() } else { quote(&c.name) };
+    let list: Vec<String> = t.columns.iter().map(column).collect();
     let rowid = if t.without_rowid { "NULL" } else { "rowid" };
     let sql = format!("SELECT {rowid}, {} FROM {} ORDER BY 1, 2, 3", list.join(", "), quote(&t.name));
     let mut q = c.prepare_cached(&sql).expect("the application's table");
