@@ -10,7 +10,7 @@ use lockstep_engine::Limit;
 use std::path::Path;
 
 /// As the session asks for at first contact.
-pub const BULK: Limit = Limit { items: 5_000, bytes: 4 << 20 };
+pub const BULK: Limit = Limit { items: 2_500, bytes: 2 << 20 };
 /// As the session asks for otherwise.
 pub const SMALL: Limit = Limit { items: 1_500, bytes: 1 << 20 };
 

@@ -7,6 +7,7 @@ mod idle;
 mod measure;
 mod memory;
 mod sample;
+mod wait;
 
 use std::path::{Path, PathBuf};
 
@@ -37,22 +38,23 @@ impl Options {
 
 const USAGE: &str = "benches [FIGURE …] [--rows N] [--most N] [--rounds N] [--batch N] [--dir FOLDER] [--json FILE]
 
-FIGURE   capture, first-sync, delta, idle, memory; none: all of them
+FIGURE   capture, first-sync, delta, idle, memory, wait; none: all of them
 --rows   rows of a first sync, and of the table under a delta (100000)
 --most   the largest table of the idle figure (1000000)
 --rounds rounds of floor and subject, of which the median counts (5)
---batch  rows in a batch of a first sync (5000)
+--batch  rows in a batch of a first sync (2500)
 --dir    where files are made (the folder for temporary files)
 --json   also write the figures there";
 
 type Run = fn(&Options, &mut measure::Report);
 
-const FIGURES: [(&str, Run); 5] = [
+const FIGURES: [(&str, Run); 6] = [
     ("capture", capture::run),
     ("first-sync", first_sync::run),
     ("delta", delta::run),
     ("idle", idle::run),
     ("memory", memory::run),
+    ("wait", wait::run),
 ];
 
 fn main() {

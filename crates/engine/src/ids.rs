@@ -37,8 +37,17 @@ impl Used {
     }
 
     pub fn insert_range(&mut self, mut lo: i64, mut hi: i64) {
-        if self.ranges.range(..=lo).next_back().is_some_and(|(_, h)| *h >= hi) {
-            return;
+        let next = self.ranges.range(lo..).next().map(|(l, _)| *l);
+        if let Some((&l, h)) = self.ranges.range_mut(..=lo).next_back() {
+            if *h >= hi {
+                return;
+            }
+            // Mostly a range just grows at its end.
+            if *h >= lo.saturating_sub(1) && next.is_none_or(|next| next > hi.saturating_add(1)) {
+                *h = hi;
+                self.changed.insert(l, Some(hi));
+                return;
+            }
         }
         let touching: Vec<(i64, i64)> = self
             .ranges

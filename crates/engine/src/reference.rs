@@ -10,13 +10,15 @@ use crate::sibling::key_by_target;
 use crate::transaction::{Child, Txn};
 use crate::value::Value;
 use rusqlite::params;
+use std::rc::Rc;
 
 impl Txn<'_> {
     /// The reference behind a column: (number of the table referred to, the reference).
-    pub fn reference(&self, t: u32, col: Col) -> Option<(u32, Reference)> {
-        let (pt, at) = *self.s.t(t).refs.get(&col)?;
-        let table = self.s.t(t).table.as_ref()?;
-        Some((pt, table.references[at].clone()))
+    pub fn reference(&self, t: u32, col: Col) -> Option<(u32, Rc<Reference>)> {
+        let s = self.s.t(t);
+        let (pt, at) = *s.refs.get(&col)?;
+        s.table.as_ref()?;
+        Some((pt, s.references[at].clone()))
     }
 
     /// What a local value in this column means.

@@ -3,7 +3,7 @@
 //! Always true here: every object parses in SQLite 3.8.2 (an older one could no longer open the file), and bears a
 //! name that begins with `_lockstep_`. Numbers given out here (replicas, tables, columns, contexts) never change their
 //! meaning. [`State`] is read anew in every transaction, since another process may have written in between.
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Reference, Table};
 use crate::contact::Began;
 use crate::error::Error;
 use crate::id::{ReplicaId, Stamp};
@@ -108,6 +108,8 @@ pub struct TableState {
     pub col_at: Vec<Option<Col>>,
     /// References by column number: (number of the table referred to, place in `Table::references`).
     pub refs: BTreeMap<Col, (u32, usize)>,
+    /// `Table::references`, to be handed around.
+    pub references: Vec<Rc<Reference>>,
     /// Places of the columns by which tables of this file refer to it.
     pub named: Vec<usize>,
     pub vector: BTreeMap<u32, u64>,
@@ -269,6 +271,7 @@ impl State {
                 place: Vec::new(),
                 col_at: Vec::new(),
                 refs: BTreeMap::new(),
+                references: Vec::new(),
                 named: Vec::new(),
                 vector: BTreeMap::new(),
                 stored: BTreeMap::new(),
@@ -334,6 +337,7 @@ impl State {
 
     fn bind_references(&mut self, i: usize) {
         let Some(table) = self.tables[i].table.clone() else { return };
+        self.tables[i].references = table.references.iter().cloned().map(Rc::new).collect();
         for (at, r) in table.references.iter().enumerate() {
             let Some(col) = self.tables[i].col_at[r.column] else { continue };
             let n = self.table_no(r.database.as_deref(), &r.table);
@@ -406,6 +410,7 @@ impl State {
             place: Vec::new(),
             col_at: Vec::new(),
             refs: BTreeMap::new(),
+            references: Vec::new(),
             named: Vec::new(),
             vector: BTreeMap::new(),
             stored: BTreeMap::new(),

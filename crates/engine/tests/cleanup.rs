@@ -8,6 +8,8 @@ use replicas::*;
 const SCHEMA: &str = "
 CREATE TABLE team (id INTEGER NOT NULL PRIMARY KEY, number INTEGER NOT NULL UNIQUE, name TEXT);
 CREATE TABLE score (id INTEGER NOT NULL PRIMARY KEY, team_id INTEGER REFERENCES team (id), v);";
+/// Deletes of many rows at once are what is cleaned up here.
+const CONFIG: &str = "[tables.team]\nguard = { rows = 5000, share = 0.2 }\n";
 const DAY: i64 = 86_400_000;
 
 fn two() -> (tempfile::TempDir, Replica, Replica) {
@@ -16,7 +18,7 @@ fn two() -> (tempfile::TempDir, Replica, Replica) {
     NOW.set(i64::try_from(since_1970.as_millis()).unwrap());
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (Replica::new(dir.path(), "a", SCHEMA), Replica::new(dir.path(), "b", SCHEMA));
-    (dir, a.attach(""), b.attach(""))
+    (dir, a.attach(CONFIG), b.attach(CONFIG))
 }
 
 fn later(days: i64) {

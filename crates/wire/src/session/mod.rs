@@ -57,7 +57,7 @@ pub struct Options {
 impl Options {
     /// The usual ones.
     pub fn new(databases: Vec<String>) -> Options {
-        let bulk = PullLimit { items: 5_000, bytes: 4 << 20 };
+        let bulk = PullLimit { items: 2_500, bytes: 2 << 20 };
         Options { databases, ways: Ways::default(), rounds: 8, tries: 3, limit: PullLimit::default(), bulk }
     }
 }
