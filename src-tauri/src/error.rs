@@ -13,3 +13,13 @@ pub(crate) struct Failure {
     /// What to do about it, if anything is known.
     pub hint: Option<String>,
 }
+
+/// As the node says it.
+pub(crate) fn failure(problem: lockstep_node::status::Problem) -> Failure {
+    Failure { code: problem.code, message: problem.message, hint: problem.hint }
+}
+
+/// What was asked of the node came to no end.
+pub(crate) fn broken_off(error: tauri::Error) -> Failure {
+    Failure { code: "console_broken_off".to_owned(), message: format!("The node broke off: {error}."), hint: None }
+}

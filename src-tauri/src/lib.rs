@@ -13,6 +13,7 @@ mod login;
 mod node;
 mod notices;
 mod overview;
+mod screens;
 mod shell;
 mod tray;
 #[cfg(test)]
@@ -73,10 +74,39 @@ pub fn run() -> i32 {
             commands::stop_sync,
             commands::pause,
             commands::resume,
-            commands::init,
             commands::starts_at_login,
             commands::set_start_at_login,
-            commands::desktop_is_dark
+            commands::desktop_is_dark,
+            commands::init,
+            screens::pending::pending,
+            screens::conflicts::conflicts,
+            screens::conflicts::conflict,
+            screens::conflicts::decide,
+            screens::conflicts::undo,
+            screens::conflicts::mark_reviewed,
+            screens::held::quarantine,
+            screens::held::retry_held,
+            screens::held::allow_held,
+            screens::held::guarded,
+            screens::held::allow_deletes,
+            screens::runs::runs,
+            screens::runs::rates,
+            screens::runs::export_runs,
+            screens::history::history,
+            screens::history::restore,
+            screens::setup::choose_files,
+            screens::setup::inspect,
+            screens::setup::attach,
+            screens::setup::detach,
+            screens::setup::invite,
+            screens::setup::read_invite,
+            screens::setup::preview_pair,
+            screens::setup::pair,
+            screens::settings::peers,
+            screens::settings::set_share,
+            screens::settings::retire_peer,
+            screens::settings::settings,
+            screens::settings::set_setting
         ])
         .setup(move |app| {
             begin(app, hidden);

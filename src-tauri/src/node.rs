@@ -1,6 +1,6 @@
 //! The console's hold on the node: the only file of the console that knows `lockstep-node`.
 
-use crate::error::Failure;
+use crate::error::{Failure, broken_off, failure};
 use crate::notices::Ended;
 use crate::overview::{Facts, State};
 use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
@@ -8,7 +8,7 @@ use lockstep_node::home::Work;
 use lockstep_node::pause::Pause;
 use lockstep_node::session::{Progress, SyncEntry};
 use lockstep_node::state::{Run, RunResult, Trigger};
-use lockstep_node::status::{AgentStatus, DatabaseStatus, PeerStatus, Problem, Status};
+use lockstep_node::status::{AgentStatus, DatabaseStatus, PeerStatus, Status};
 use lockstep_node::{Home, Node, platform};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
@@ -164,14 +164,6 @@ fn no_home() -> Failure {
     }
 }
 
-fn broken_off(error: tauri::Error) -> Failure {
-    Failure { code: "console_broken_off".to_owned(), message: format!("The node broke off: {error}."), hint: None }
-}
-
-fn failure(problem: Problem) -> Failure {
-    Failure { code: problem.code, message: problem.message, hint: problem.hint }
-}
-
 fn status_view(status: Status, at: Millis, syncing: bool) -> StatusView {
     let mut view = StatusView {
         node: status.name,
@@ -221,7 +213,8 @@ fn peer_view(peer: PeerStatus) -> PeerView {
     }
 }
 
-fn peer_run_view(run: SyncEntry) -> PeerRunView {
+/// What came of a session.
+pub(crate) fn peer_run_view(run: SyncEntry) -> PeerRunView {
     PeerRunView {
         name: run.name,
         sent: Count(run.sent),

@@ -4,6 +4,12 @@ use crate::commands::PauseFor;
 use crate::error::Failure;
 use crate::events::{Event, Progress, Screen, Task};
 use crate::overview::State;
+use crate::screens::conflicts::{ConflictColumn, ConflictSide, ConflictState, Decided, Refused, Side};
+use crate::screens::held::{Guarded, Retried};
+use crate::screens::pending::{Operation, PendingRow};
+use crate::screens::runs::Rate;
+use crate::screens::setup::{ChosenFile, PairTable};
+use crate::screens::shapes::{Cell, RowName, StorageClass};
 use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
 use std::path::Path;
 use ts_rs::{Config, TS};
@@ -34,6 +40,22 @@ fn page_types() -> String {
         declaration::<Progress>(&config),
         declaration::<Task>(&config),
         declaration::<Screen>(&config),
+        declaration::<StorageClass>(&config),
+        declaration::<Cell>(&config),
+        declaration::<RowName>(&config),
+        declaration::<ConflictColumn>(&config),
+        declaration::<ConflictSide>(&config),
+        declaration::<ConflictState>(&config),
+        declaration::<Decided>(&config),
+        declaration::<Refused>(&config),
+        declaration::<Side>(&config),
+        declaration::<Guarded>(&config),
+        declaration::<Retried>(&config),
+        declaration::<Operation>(&config),
+        declaration::<PendingRow>(&config),
+        declaration::<Rate>(&config),
+        declaration::<ChosenFile>(&config),
+        declaration::<PairTable>(&config),
         declaration::<Failure>(&config),
     ];
     HEAD.to_owned() + &declarations.concat()

@@ -172,7 +172,9 @@ fn the_page_may_call_what_is_named_and_nothing_else() {
     let list = between(build, "COMMANDS: &[&str] = &[", "]");
     let named: Vec<_> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     let shell = house.text("src-tauri/src/lib.rs").expect("the console has a library");
-    let handled = between(shell, "generate_handler![", "]").split(',').map(|c| c.trim().replace("commands::", ""));
+    let handled = between(shell, "generate_handler![", "]")
+        .split(',')
+        .map(|c| c.trim().rsplit("::").next().unwrap_or_default().to_owned());
     assert_eq!(handled.filter(|c| !c.is_empty()).collect::<Vec<_>>(), named);
 
     let capability = house.json("src-tauri/capabilities/main.json");

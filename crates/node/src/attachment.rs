@@ -180,7 +180,8 @@ impl Node {
         self.attach_now(attach, progress)
     }
 
-    fn attach_now(&self, attach: &Attach, progress: AttachProgress<'_>) -> Result<Vec<DatabaseReport>> {
+    /// The databases that are meant, with what the configuration says of each.
+    pub(crate) fn wanted(attach: &Attach) -> Result<Vec<AttachedDatabase>> {
         let mut config = read_config(attach)?;
         let mut wanted = Vec::new();
         for (name, file) in &attach.databases {
@@ -192,6 +193,11 @@ impl Node {
             let config = config.databases.remove(name).unwrap_or_default();
             wanted.push(AttachedDatabase { name: name.clone(), file, config });
         }
+        Ok(wanted)
+    }
+
+    fn attach_now(&self, attach: &Attach, progress: AttachProgress<'_>) -> Result<Vec<DatabaseReport>> {
+        let wanted = Node::wanted(attach)?;
         let before = self.state().databases()?;
         for database in &wanted {
             self.state().add_database(database, self.now())?;
@@ -227,17 +233,8 @@ impl Node {
             None
         };
         self.meet_file(database)?;
-        let report = engine::attach(
-            &database.file,
-            &database.name,
-            &database.config,
-            &self.siblings(&database.name)?,
-            &AttachOptions { wal: attach.wal },
-            self.now(),
-            &mut |bytes| getrandom::fill(bytes).expect("the operating system has random numbers"),
-            &mut |done, all| progress(&database.name, done, all),
-        )
-        .map_err(|e| Error::engine(&database.name, e))?;
+        let siblings = self.siblings(&database.name)?;
+        let mut report = self.attach_file(database, &siblings, attach.wal, progress)?;
         let (name, now) = (self.name()?, self.now());
         let summary = self.with_database(database, |db| {
             let summary = db.summary()?;
@@ -245,10 +242,33 @@ impl Node {
             Ok(summary)
         })?;
         self.stands(&database.name, &summary);
+        report.backup = backup.map(|b| b.display().to_string());
+        Ok(report)
+    }
+
+    /// Installs capture in a file and enters its rows; nothing else.
+    pub(crate) fn attach_file(
+        &self,
+        database: &AttachedDatabase,
+        siblings: &[engine::Sibling],
+        wal: bool,
+        progress: AttachProgress<'_>,
+    ) -> Result<DatabaseReport> {
+        let report = engine::attach(
+            &database.file,
+            &database.name,
+            &database.config,
+            siblings,
+            &AttachOptions { wal },
+            self.now(),
+            &mut |bytes| getrandom::fill(bytes).expect("the operating system has random numbers"),
+            &mut |done, all| progress(&database.name, done, all),
+        )
+        .map_err(|e| Error::engine(&database.name, e))?;
         Ok(DatabaseReport {
             name: database.name.clone(),
             file: database.file.display().to_string(),
-            backup: backup.map(|b| b.display().to_string()),
+            backup: None,
             tables: report.tables.into_iter().map(|t| TableReport::of(t, &report.warnings)).collect(),
             left_out: report.left_out.into_iter().map(|l| LeftOut { name: l.name, reason: l.reason }).collect(),
             warnings: report.warnings,

@@ -18,6 +18,7 @@ mod heads;
 pub mod history;
 pub mod home;
 pub mod identity;
+mod inspect;
 pub mod invite;
 pub mod lineage;
 pub mod message;

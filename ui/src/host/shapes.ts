@@ -3,32 +3,21 @@
 // What always holds: a Count and a Millis are text, since JavaScript loses digits past 2^53; a value of a row comes
 // as a Cell, already text, and never goes back; a row is named by database, table and key; a list comes in pages of
 // at most 200 with the whole count. Types that Rust writes already are in types.ts.
-import type { Count, Failure, Millis } from "./types";
+import type {
+  Cell,
+  ConflictColumn,
+  ConflictSide,
+  ConflictState,
+  Count,
+  Failure,
+  Millis,
+  Operation,
+  PairTable,
+  RowName,
+  Side,
+} from "./types";
 
 // ---- Values, rows, pages -------------------------------------------------------------------------------------
-
-/** SQLite's storage classes. */
-export type StorageClass = "null" | "integer" | "real" | "text" | "blob";
-
-/** One value of a row, for showing. Real numbers, blobs (hex) and long texts come as the command prints them. */
-export interface Cell {
-  type: StorageClass;
-  /** As text: at most 4,000 characters; empty when masked or null. */
-  text: string;
-  /** The column looks secret (password, hash, token) and revealing was not asked for: `text` is empty. */
-  masked: boolean;
-  /** The whole value's length in bytes. */
-  bytes: Count;
-  /** `text` is only the beginning. */
-  cut: boolean;
-}
-
-/** Names one row: `key` is the command's KEY, a JSON array where the key is composite. Null: the row has none here. */
-export interface RowName {
-  database: string;
-  table: string;
-  key: string | null;
-}
 
 /** Which part of a list; `limit` is at most 200. */
 export interface Span {
@@ -63,8 +52,6 @@ export interface ColumnDiff {
   changed: boolean;
 }
 
-export type Operation = "insert" | "update" | "delete";
-
 // ---- Overview ------------------------------------------------------------------------------------------------
 
 /** Where every value is that was ever written or received. */
@@ -90,20 +77,6 @@ export interface BalanceView {
   lost: Count;
   /** Why `lost` is not zero, or why it could not be counted. */
   because: string | null;
-}
-
-/** One peer's day. Only verified runs are a success. */
-export interface Rate {
-  peer: string;
-  /** `2026-03-14`, local to this computer. */
-  day: string;
-  runs: Count;
-  verified: Count;
-  failed: Count;
-  /** Rows that went and came. */
-  rows: Count;
-  /** The runs' mean duration. */
-  duration_ms: Millis;
 }
 
 // ---- Pending -------------------------------------------------------------------------------------------------
@@ -176,27 +149,6 @@ export interface PlanRow {
 /** Which changes of a plan are applied; the others are held as under `review`. */
 export type Choice = { kind: "all" } | { kind: "all_but"; ids: string[] } | { kind: "only"; ids: string[] };
 
-/** A row that some peers lack, as known here without asking them. */
-export interface PendingRow {
-  row: RowName;
-  operation: Operation;
-  columns: string[];
-  at: Millis;
-  peers: string[];
-}
-
-/** A set of deletes that the guard holds. */
-export interface Guarded {
-  id: string;
-  database: string;
-  table: string;
-  /** How many rows would go, and how many the table has. */
-  rows: Count;
-  of: Count;
-  from: string;
-  at: Millis;
-}
-
 // ---- Conflicts and quarantine --------------------------------------------------------------------------------
 
 export type ConflictKind =
@@ -213,12 +165,6 @@ export type ConflictKind =
   | "config_differs"
   | "clock"
   | "id_collision";
-
-/** `held`: needs a decision. `auto`: decided by rule, nobody has looked. `reviewed`: looked at, or decided. */
-export type ConflictState = "held" | "auto" | "reviewed";
-
-/** A is what stands here (the winner, where one is decided); B is the other. */
-export type Side = "a" | "b";
 
 export interface ConflictRow {
   id: string;
@@ -240,24 +186,6 @@ export interface ConflictPage extends Page<ConflictRow> {
   counts: Record<ConflictState, Count>;
 }
 
-/** A side of a conflict: who wrote it, and when. `deleted`: that side deleted the row. */
-export interface ConflictSide {
-  node: string;
-  at: Millis | null;
-  deleted: boolean;
-}
-
-export interface ConflictColumn {
-  column: string;
-  /** The sides differ here. */
-  differs: boolean;
-  base: Cell | null;
-  a: Cell | null;
-  b: Cell | null;
-  /** What the row shows now. */
-  now: Cell | null;
-}
-
 export interface ConflictView {
   conflict: ConflictRow;
   /** One sentence: why it is a conflict, and why A stands, with the servers' names. */
@@ -276,15 +204,6 @@ export interface ConflictView {
 export interface Decision {
   id: string;
   keep: { kind: "side"; side: Side } | { kind: "columns"; columns: { column: string; side: Side }[] };
-}
-
-export interface Decided {
-  /** The conflicts that are settled now. */
-  decided: string[];
-  /** How many rows were written. */
-  written: Count;
-  /** Those that were not settled, each with its reason; `row_changed` can be decided again with `anyway`. */
-  refused: { id: string; failure: Failure }[];
 }
 
 /** What one decision for all conflicts of a kind would do. */
@@ -325,11 +244,6 @@ export interface HeldRow {
   dependents: Count;
   /** A person may let it through as it is. */
   allowable: boolean;
-}
-
-export interface Retried {
-  applied: Count;
-  held: Count;
 }
 
 // ---- Runs ----------------------------------------------------------------------------------------------------
@@ -450,12 +364,6 @@ export interface HistoryView extends Page<Version> {
 
 // ---- Set-up and settings -------------------------------------------------------------------------------------
 
-/** A file that becomes a database. */
-export interface ChosenFile {
-  name: string;
-  file: string;
-}
-
 /** A thing that a table's configuration might say, with what speaks for it. */
 export interface Suggestion {
   id: string;
@@ -533,7 +441,8 @@ export interface Invited {
 export interface InviteView {
   node: string;
   address: string;
-  expires_at: Millis;
+  /** Null: the invite does not say. */
+  expires_at: Millis | null;
 }
 
 export interface PairAsk {
@@ -546,19 +455,6 @@ export interface PairAsk {
   origin: "copies" | "separate" | null;
   /** For rows that differ and of which nobody knows which is right. */
   prefer: "here" | "there" | "review" | null;
-}
-
-/** First contact of two filled databases, per table. */
-export interface PairTable {
-  database: string;
-  table: string;
-  same: Count;
-  differing: Count;
-  only_here: Count;
-  only_there: Count;
-  id_taken: Count;
-  /** Differing rows of which neither has a time. */
-  undatable: Count;
 }
 
 export interface PairPreview {

@@ -276,6 +276,270 @@ export type Task = "attach" | "pair" | "sync" | "verify" | "compare";
 export type Screen = "overview" | "pending" | "conflicts" | "runs" | "compare" | "history" | "settings" | "setup";
 
 /**
+ * SQLite's storage classes.
+ */
+export type StorageClass = "null" | "integer" | "real" | "text" | "blob";
+
+/**
+ * One value of a row, for showing.
+ */
+export type Cell = { 
+/**
+ * How SQLite stores it.
+ */
+type: StorageClass, 
+/**
+ * As text: at most 4,000 characters; empty when masked or null.
+ */
+text: string, 
+/**
+ * The column looks secret, and revealing was not asked for.
+ */
+masked: boolean, 
+/**
+ * The whole value's length in bytes.
+ */
+bytes: Count, 
+/**
+ * `text` is only the beginning.
+ */
+cut: boolean, };
+
+/**
+ * Names one row.
+ */
+export type RowName = { 
+/**
+ * Logical name.
+ */
+database: string, 
+/**
+ * Its table.
+ */
+table: string, 
+/**
+ * As the command's KEY, a JSON array where the key is composite. Null: the row has none here.
+ */
+key: string | null, };
+
+/**
+ * One column of the row in conflict.
+ */
+export type ConflictColumn = { 
+/**
+ * Its name.
+ */
+column: string, 
+/**
+ * The sides differ here.
+ */
+differs: boolean, 
+/**
+ * What both had in common.
+ */
+base: Cell | null, 
+/**
+ * What A wrote.
+ */
+a: Cell | null, 
+/**
+ * What B wrote.
+ */
+b: Cell | null, 
+/**
+ * What the row shows now.
+ */
+now: Cell | null, };
+
+/**
+ * A side of a conflict: who wrote it, and when.
+ */
+export type ConflictSide = { 
+/**
+ * The server.
+ */
+node: string, 
+/**
+ * When it wrote it.
+ */
+at: Millis | null, 
+/**
+ * That side deleted the row.
+ */
+deleted: boolean, };
+
+/**
+ * `held`: needs a decision. `auto`: decided by rule, nobody has looked. `reviewed`: looked at, or decided.
+ */
+export type ConflictState = "held" | "auto" | "reviewed";
+
+/**
+ * What came of decisions.
+ */
+export type Decided = { 
+/**
+ * The conflicts that are settled now.
+ */
+decided: Array<string>, 
+/**
+ * How many rows and columns were written.
+ */
+written: Count, 
+/**
+ * Those that were not settled.
+ */
+refused: Array<Refused>, };
+
+/**
+ * A conflict that was not settled, and why. `row_changed` can be decided again with `anyway`.
+ */
+export type Refused = { 
+/**
+ * Which.
+ */
+id: string, 
+/**
+ * Why.
+ */
+failure: Failure, };
+
+/**
+ * A side.
+ */
+export type Side = "a" | "b";
+
+/**
+ * A set of deletes that the guard holds.
+ */
+export type Guarded = { 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * Logical name.
+ */
+database: string, 
+/**
+ * Its table.
+ */
+table: string, 
+/**
+ * How many rows would go.
+ */
+rows: Count, 
+/**
+ * Of so many.
+ */
+of: Count, 
+/**
+ * The servers that deleted them.
+ */
+from: string, 
+/**
+ * Since when they wait.
+ */
+at: Millis, };
+
+/**
+ * What trying again did.
+ */
+export type Retried = { 
+/**
+ * So many are applied now.
+ */
+applied: Count, 
+/**
+ * So many wait still.
+ */
+held: Count, };
+
+/**
+ * What was done to a row.
+ */
+export type Operation = "insert" | "update" | "delete";
+
+/**
+ * A row that some peers lack, as known here without asking them.
+ */
+export type PendingRow = { 
+/**
+ * Which row.
+ */
+row: RowName, 
+/**
+ * What was done to it.
+ */
+operation: Operation, 
+/**
+ * The columns that were written.
+ */
+columns: Array<string>, 
+/**
+ * When it was last written.
+ */
+at: Millis, 
+/**
+ * The peers that lack it.
+ */
+peers: Array<string>, };
+
+/**
+ * One peer's day. Only verified runs are a success.
+ */
+export type Rate = { 
+/**
+ * What this node calls it.
+ */
+peer: string, 
+/**
+ * `2026-03-14`, local to this computer.
+ */
+day: string, 
+/**
+ * All runs.
+ */
+runs: Count, 
+/**
+ * Those that were verified.
+ */
+verified: Count, 
+/**
+ * Those that broke off.
+ */
+failed: Count, 
+/**
+ * Rows that went and came.
+ */
+rows: Count, 
+/**
+ * The runs' mean duration.
+ */
+duration_ms: Millis, };
+
+/**
+ * A file that becomes a database.
+ */
+export type ChosenFile = { 
+/**
+ * Logical name, the same on all nodes.
+ */
+name: string, 
+/**
+ * Where it lies.
+ */
+file: string, };
+
+/**
+ * First contact of two filled databases, per table.
+ */
+export type PairTable = { database: string, table: string, same: Count, differing: Count, only_here: Count, only_there: Count, id_taken: Count, 
+/**
+ * Differing rows of which neither has a time.
+ */
+undatable: Count, };
+
+/**
  * A failure as a person and the page can use it. Never holds a value of a row.
  */
 export type Failure = { 

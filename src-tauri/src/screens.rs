@@ -1,0 +1,13 @@
+//! What the screens ask of the node, one file for each: the shapes that cross, and the commands.
+//!
+//! Always true here: a command is arguments in, one call of the node, answer out. A list comes in pages of at most
+//! 200, filtered here; a decision names what it is about, never a value.
+
+pub(crate) mod conflicts;
+pub(crate) mod held;
+pub(crate) mod history;
+pub(crate) mod pending;
+pub(crate) mod runs;
+pub(crate) mod settings;
+pub(crate) mod setup;
+pub(crate) mod shapes;

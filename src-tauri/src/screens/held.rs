@@ -1,0 +1,195 @@
+//! What is held, and why: the quarantine, and the delete guard's.
+
+use super::shapes::{Filter, Page, RowName, moment};
+use crate::error::Failure;
+use crate::shell;
+use crate::view::{Count, Millis};
+use lockstep_node::quarantine::HeldEntry;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use tauri::AppHandle;
+
+/// What the guard holds, in a word.
+const GUARD: &str = "delete_guard";
+
+/// A change that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct HeldRow {
+    /// Its id.
+    pub id: String,
+    /// Why it waits, in a word.
+    pub reason: &'static str,
+    /// Which row.
+    pub row: RowName,
+    /// The columns that wait; empty: the whole row.
+    pub columns: Vec<String>,
+    /// The server that wrote it.
+    pub from: String,
+    /// Since when.
+    pub at: Millis,
+    /// One sentence: what it waits for.
+    pub says: String,
+    /// How many other held changes wait for this one.
+    pub dependents: Count,
+    /// A person may let it through as it is.
+    pub allowable: bool,
+}
+
+/// What trying again did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct Retried {
+    /// So many are applied now.
+    pub applied: Count,
+    /// So many wait still.
+    pub held: Count,
+}
+
+/// Which part of the quarantine.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuarantineAsk {
+    reason: Option<String>,
+    filter: Filter,
+    offset: usize,
+    limit: usize,
+}
+
+/// What is held.
+#[tauri::command]
+pub(crate) async fn quarantine(app: AppHandle, ask: QuarantineAsk) -> Result<Page<HeldRow>, Failure> {
+    let held = shell::of(&app).home.ask(|node| node.quarantine()).await?;
+    let waiting: Vec<Option<String>> = held.iter().map(|h| h.waits_for.clone()).collect();
+    let rows = held.into_iter().map(|h| row(h, &waiting));
+    let wanted = rows.filter(|h| ask.reason.as_ref().is_none_or(|r| r == h.reason));
+    let wanted = wanted.filter(|h| ask.filter.takes(&h.row, &h.columns)).collect();
+    Ok(Page::of(wanted, ask.offset, ask.limit))
+}
+
+fn row(held: HeldEntry, waiting: &[Option<String>]) -> HeldRow {
+    let dependents = waiting.iter().filter(|w| w.as_ref() == Some(&held.id)).count();
+    HeldRow {
+        row: RowName::of(&held.database, &held.table, &held.key),
+        reason: reason(held.reason),
+        columns: held.columns,
+        from: held.by.unwrap_or_else(|| "another server".to_owned()),
+        at: moment(held.at),
+        says: says(held.reason).to_owned(),
+        dependents: Count(dependents as u64),
+        allowable: matches!(held.reason, "clock" | GUARD | "review"),
+        id: held.id,
+    }
+}
+
+/// What a held change waits for, in a word: a clash that a person decides is one, whatever clashed.
+fn reason(kind: &'static str) -> &'static str {
+    match kind {
+        GUARD => "guard",
+        "update_update" | "update_delete" | "delete_update" | "insert_insert" => "review",
+        "id_collision" => "identity",
+        other => other,
+    }
+}
+
+/// What a held change waits for, and what a person can do.
+fn says(reason: &str) -> &'static str {
+    match reason {
+        "missing_parent" => "The row that it refers to has not come yet; it is applied by itself once that is here.",
+        "table_missing" => "This node has no such table; it is applied by itself after the application's migration.",
+        "column_missing" => "This node has no such column; it is applied by itself after the application's migration.",
+        "config_differs" => "The two nodes are configured differently for this table; make both alike.",
+        "clock" => "It is stamped far in the future; it is applied when that time comes, or when you let it through.",
+        "unique" => "Another row here has the same unique key; change one of the two, or decide the conflict.",
+        "parent_deleted" => "Rows here still refer to what was deleted elsewhere; decide the conflict.",
+        "constraint" => "It would break a rule of the table; decide the conflict.",
+        GUARD => "So many deletes came at once that a person has to let them through.",
+        "review" | "update_update" => "This table is reviewed: decide which side shall stand.",
+        _ => "Decide the conflict that it belongs to.",
+    }
+}
+
+/// Which one; null: all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryAsk {
+    id: Option<String>,
+}
+
+/// Tries one again, or all.
+#[tauri::command]
+pub(crate) async fn retry_held(app: AppHandle, ask: RetryAsk) -> Result<Retried, Failure> {
+    let shell = shell::of(&app);
+    let done = shell.home.ask(move |node| node.quarantine_retry(ask.id.as_deref())).await?;
+    shell.changed(&app);
+    Ok(Retried { applied: Count(done.applied), held: Count(done.held) })
+}
+
+/// Which one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeldAsk {
+    id: String,
+}
+
+/// Lets one through.
+#[tauri::command]
+pub(crate) async fn allow_held(app: AppHandle, ask: HeldAsk) -> Result<Retried, Failure> {
+    let shell = shell::of(&app);
+    let asked = shell.home.ask(move |node| {
+        let written = node.quarantine_allow(&ask.id, false)?.written;
+        Ok((written, node.quarantine()?.len()))
+    });
+    let (written, held) = asked.await?;
+    shell.changed(&app);
+    Ok(Retried { applied: Count(written), held: Count(held as u64) })
+}
+
+/// A set of deletes that the guard holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct Guarded {
+    /// Its id.
+    pub id: String,
+    /// Logical name.
+    pub database: String,
+    /// Its table.
+    pub table: String,
+    /// How many rows would go.
+    pub rows: Count,
+    /// Of so many.
+    pub of: Count,
+    /// The servers that deleted them.
+    pub from: String,
+    /// Since when they wait.
+    pub at: Millis,
+}
+
+/// What the delete guard holds.
+#[tauri::command]
+pub(crate) async fn guarded(app: AppHandle) -> Result<Vec<Guarded>, Failure> {
+    let (sets, held) = shell::of(&app).home.ask(|node| Ok((node.deletes()?, node.quarantine()?))).await?;
+    let guarded = sets.into_iter().map(|set| {
+        let (database, table) = set.table.split_once('.').unwrap_or((&set.table, ""));
+        let rows = || held.iter().filter(|h| h.reason == GUARD && h.database == database && h.table == table);
+        let from: BTreeSet<&str> = rows().filter_map(|h| h.by.as_deref()).collect();
+        Guarded {
+            database: database.to_owned(),
+            table: table.to_owned(),
+            rows: Count(set.rows),
+            of: Count(set.of),
+            from: from.into_iter().collect::<Vec<_>>().join(", "),
+            at: rows().map(|h| moment(h.at)).min().unwrap_or(Millis(0)),
+            id: set.id,
+        }
+    });
+    Ok(guarded.collect())
+}
+
+/// Lets exactly the deletes of one set through that the guard holds.
+#[tauri::command]
+pub(crate) async fn allow_deletes(app: AppHandle, ask: HeldAsk) -> Result<(), Failure> {
+    let shell = shell::of(&app);
+    shell.home.ask(move |node| node.decide_deletes(&ask.id, false)).await?;
+    shell.changed(&app);
+    Ok(())
+}

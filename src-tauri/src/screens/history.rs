@@ -1,0 +1,117 @@
+//! Every version of one row, and bringing one back.
+
+use super::pending::Operation;
+use super::shapes::{Cell, Page, RowName, moment};
+use crate::error::Failure;
+use crate::shell;
+use crate::view::{Count, Millis};
+use lockstep_node::history as node_history;
+use serde::{Deserialize, Serialize};
+use tauri::AppHandle;
+
+/// One write to a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Version {
+    /// Its id.
+    pub id: String,
+    /// When it was written.
+    pub at: Millis,
+    /// The server that wrote it.
+    pub node: String,
+    /// What it did.
+    pub operation: Operation,
+    /// How it ended.
+    pub state: &'static str,
+    /// Who ended it.
+    pub ended_by: Option<String>,
+    /// When this node learned of that.
+    pub ended_at: Option<Millis>,
+    /// What it set, as far as that is kept.
+    pub columns: Vec<ColumnValue>,
+    /// Bringing it back would change what is shown.
+    pub restorable: bool,
+}
+
+/// A column and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ColumnValue {
+    /// Its name.
+    pub column: String,
+    /// Its value.
+    pub value: Cell,
+}
+
+/// A row with its versions, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct HistoryView {
+    /// Which row.
+    pub row: RowName,
+    /// Does it live?
+    pub lives: bool,
+    /// At most 200.
+    pub items: Vec<Version>,
+    /// How many there are in all.
+    pub total: Count,
+}
+
+/// Which row, and which part.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HistoryAsk {
+    row: RowName,
+    offset: usize,
+    limit: usize,
+    reveal: bool,
+}
+
+/// Every known version of a row, as `lockstep history`.
+#[tauri::command]
+pub(crate) async fn history(app: AppHandle, ask: HistoryAsk) -> Result<HistoryView, Failure> {
+    let HistoryAsk { row, offset, limit, reveal } = ask;
+    let (table, key) = (row.table(), row.key.clone().unwrap_or_default());
+    let rows = shell::of(&app).home.ask(move |node| node.history(&table, &key)).await?;
+    let lives = rows.iter().any(|r| r.lives);
+    let versions = rows.into_iter().flat_map(|r| r.versions).map(|v| version(v, reveal)).collect();
+    let Page { items, total } = Page::of(versions, offset, limit);
+    Ok(HistoryView { row, lives, items, total })
+}
+
+fn version(v: node_history::Version, reveal: bool) -> Version {
+    let ended = v.columns.iter().find(|c| c.ended_at.is_some());
+    Version {
+        id: v.id,
+        at: moment(v.at),
+        node: v.by,
+        operation: Operation::named(v.operation),
+        state: v.state,
+        ended_by: ended.and_then(|c| c.ended_by.clone()),
+        ended_at: ended.and_then(|c| c.ended_at).map(moment),
+        restorable: v.restorable,
+        columns: v
+            .columns
+            .into_iter()
+            .map(|c| ColumnValue { value: Cell::of(&c.name, &c.value, reveal), column: c.name })
+            .collect(),
+    }
+}
+
+/// A row and its version.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestoreAsk {
+    row: RowName,
+    version: String,
+    /// A version that is named is brought back as it was shown, whatever the row shows by now.
+    #[serde(rename = "anyway")]
+    _anyway: bool,
+}
+
+/// Brings a version back as a new write, as `lockstep history --restore`.
+#[tauri::command]
+pub(crate) async fn restore(app: AppHandle, ask: RestoreAsk) -> Result<(), Failure> {
+    let shell = shell::of(&app);
+    let (table, key) = (ask.row.table(), ask.row.key.unwrap_or_default());
+    shell.home.ask(move |node| node.restore(&table, &key, &ask.version, false)).await?;
+    shell.changed(&app);
+    Ok(())
+}
