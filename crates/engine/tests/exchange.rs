@@ -530,3 +530,18 @@ fn attach_suggests_what_the_configuration_might_say() {
     assert!(all.contains("setting: rows with the same `k`"), "{all}");
     assert!(all.contains("team: `id` is given out by each server"), "{all}");
 }
+
+/// More rows are inserted, and then edited, than one slice of the harvest takes: the first slices see the edits already.
+#[test]
+fn rows_that_are_edited_before_they_are_harvested_are_hashed_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = "CREATE TABLE entry (id INTEGER NOT NULL PRIMARY KEY, tag TEXT NOT NULL, at TEXT, n INTEGER)";
+    let a = Replica::new(dir.path(), "a", s).attach("");
+    a.sql("WITH RECURSIVE i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 5000) INSERT INTO entry (tag, at, n) SELECT 'a' || i, 'first', i FROM i");
+    a.sql("UPDATE entry SET at = 'second ' || id; UPDATE entry SET at = 'third ' || id WHERE id % 3 = 0");
+    a.harvest();
+    a.sound();
+    a.sql("UPDATE entry SET at = 'fourth' WHERE id % 5 = 0");
+    a.harvest();
+    a.sound();
+}

@@ -104,7 +104,7 @@ impl Txn<'_> {
     pub fn note_written(&mut self, i: usize, cols: &[(Col, Option<Value>)]) -> bool {
         // SQL can't tell 0.0 from -0.0: which of them the hash counts, the log doesn't say.
         let sure = |v: &Option<Value>| v.as_ref().is_some_and(|v| !matches!(v, Value::Real(f) if *f == 0.0));
-        if !self.births[i].is_plain() || !cols.iter().all(|(_, v)| sure(v)) {
+        if self.ahead || !self.births[i].is_plain() || !cols.iter().all(|(_, v)| sure(v)) {
             self.births[i].plain = false;
             self.births[i].part = None;
             return false;
