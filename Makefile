@@ -74,6 +74,10 @@ rust-test: ui/dist/index.html
 	$(CARGO) test --locked --workspace --doc
 	LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" $(CARGO) test --locked --workspace --lib --bins --tests
 
+soak: ## Many more bad days and random schedules than `make test` has (SEEDS=2000 days)
+	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-tests --test simulation -- --nocapture
+	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-engine --test properties -- --nocapture
+
 ui: ui/dist/index.html ## The console's pages
 
 ui-check: ui/dist/index.html
