@@ -19,10 +19,9 @@ use crate::error::Error;
 use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, Dangling, Entry, Existence, Field, LocalDot, Register, Write};
-use crate::store::{TOTAL, set_meta};
+use crate::store::TOTAL;
 use crate::transaction::{Archived, Standing, Txn};
 use crate::value::Value;
-use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -65,18 +64,9 @@ struct Queue {
     newest: i64,
 }
 
-/// Did the slice before leave log rows whose writes the rows showed already?
-fn is_ahead(c: &Connection) -> Result<bool, Error> {
-    let mut q = c.prepare_cached("SELECT v FROM _lockstep_meta WHERE k = 'ahead'")?;
-    Ok(q.query_row([], |r| r.get::<_, i64>(0)).optional()?.unwrap_or(0) != 0)
-}
-
 impl Txn<'_> {
     /// Takes one slice of the logs. True: there is more.
     pub fn harvest_slice(&mut self) -> Result<(u64, bool), Error> {
-        // Where the slice before did not come to the end of the logs, rows were stored with what later log rows wrote.
-        let ahead = is_ahead(self.c)?;
-        self.ahead = ahead;
         let mut queues = Vec::new();
         for i in 0..self.s.tables.len() {
             let Some(table) = self.s.tables[i].table.clone() else { continue };
@@ -116,9 +106,6 @@ impl Txn<'_> {
         self.finish(&mut slice)?;
         for q in &queues {
             capture::trim(self.c, q.t, q.newest)?;
-        }
-        if more != ahead {
-            set_meta(self.c, "ahead", more)?;
         }
         Ok((writes, more))
     }
@@ -380,7 +367,7 @@ impl Txn<'_> {
     /// Reads what was written, names the rows that references point to, and what deletes left dangling.
     fn finish(&mut self, slice: &mut Slice) -> Result<(), Error> {
         for &i in &slice.written {
-            self.read_written(i)?;
+            self.read(i)?;
         }
         for &i in &slice.written {
             self.name_rows(i)?;

@@ -231,8 +231,6 @@ pub struct Txn<'c> {
     pub followed: Vec<(String, i64, i64)>,
     pub moved: BTreeSet<(u32, LocalDot)>,
     pub counts: BTreeMap<u32, Counts>,
-    /// Rows may show what log rows that are still to be read have written: old values in the log are not what is stored.
-    pub ahead: bool,
     pub hash: Hash,
 }
 
@@ -278,7 +276,6 @@ impl<'c> Txn<'c> {
             followed: Vec::new(),
             moved: BTreeSet::new(),
             counts: BTreeMap::new(),
-            ahead: false,
             hash,
         }
     }

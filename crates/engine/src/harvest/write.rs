@@ -33,7 +33,7 @@ impl Txn<'_> {
                 unseen.extend(self.unseen(m, Register::Column(*col))?);
             }
             let write = Write { dot, stamp, rank: slice.rank, context, unseen };
-            self.note_written(m, cols);
+            self.note_written(m);
             for (col, old) in cols {
                 self.replace(m, *col, old.as_ref(), &write)?;
             }

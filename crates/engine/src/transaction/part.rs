@@ -99,45 +99,11 @@ impl Txn<'_> {
         Ok(Some(read))
     }
 
-    /// The application wrote these columns, which held these values, all of which are known. False: what it wrote has to
-    /// be found by reading the row whole.
-    pub fn note_written(&mut self, i: usize, cols: &[(Col, Option<Value>)]) -> bool {
-        // SQL can't tell 0.0 from -0.0: which of them the hash counts, the log doesn't say.
-        let sure = |v: &Option<Value>| v.as_ref().is_some_and(|v| !matches!(v, Value::Real(f) if *f == 0.0));
-        if self.ahead || !self.births[i].is_plain() || !cols.iter().all(|(_, v)| sure(v)) {
-            self.births[i].plain = false;
-            self.births[i].part = None;
-            return false;
-        }
-        let mut part = self.births[i].part.take().unwrap_or_default();
-        for (col, old) in cols {
-            if part.cols.contains(col) {
-                continue;
-            }
-            for e in &mut self.births[i].rec.entries {
-                if let Some(at) = e.place(*col)
-                    && e.fields[at].cell == Cell::Unread
-                {
-                    e.fields[at].cell = Cell::Value(old.clone().expect("known, see above"));
-                }
-            }
-            part.out = part.out.wrapping_add(self.hash_of_columns(i, &[*col]));
-            part.cols.push(*col);
-        }
-        self.births[i].part = Some(part);
-        true
-    }
-
-    /// Reads what the application wrote.
-    pub fn read_written(&mut self, i: usize) -> Result<(), Error> {
-        if let Some(part) = self.births[i].part.take() {
-            let read = self.read_part(i, &part.cols)?;
-            if read.is_some() {
-                self.births[i].part = Some(part);
-                return Ok(());
-            }
-        }
-        self.read(i)
+    /// The application wrote to the row: what its stored hash counts can't be told from the row any more, so that the row
+    /// is read whole.
+    pub fn note_written(&mut self, i: usize) {
+        self.births[i].plain = false;
+        self.births[i].part = None;
     }
 
     /// Reads the columns of one write, to send them.
