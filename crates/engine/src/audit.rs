@@ -5,7 +5,7 @@
 use crate::attach::{add_table, capture_table, page};
 use crate::catalog::{self, Table};
 use crate::copy::Copy;
-use crate::database::{Database, remember_schema, settle_after_harvest};
+use crate::database::{Database, catch_up, remember_schema, settle_after_harvest};
 use crate::error::Error;
 use crate::harvest::Changed;
 use crate::id::Millis;
@@ -183,6 +183,8 @@ impl Database {
         let mut cursor: Option<Vec<Value>> = None;
         loop {
             let next = self.write_unchecked(now, |txn| {
+                // What the logs tell of is not for the diff to find.
+                catch_up(txn)?;
                 let page = page(txn.c, &table, cursor.as_deref(), SLICE)?;
                 let rows = page.rows.into_iter().map(|(row, _)| row).collect();
                 txn.diff_rows(n, &table, rows, before)?;
@@ -197,6 +199,7 @@ impl Database {
         let mut after = i64::MIN;
         loop {
             let last = self.write_unchecked(now, |txn| {
+                catch_up(txn)?;
                 let last = txn.diff_births(n, after)?;
                 settle_after_harvest(txn)?;
                 Ok(last)

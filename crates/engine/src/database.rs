@@ -468,6 +468,8 @@ impl Database {
             return Ok(false);
         }
         self.write(now, |txn| {
+            // A stored hash counts what is known of a row, and a row may already show what only the logs know.
+            catch_up(txn)?;
             txn.s.digest_key = key;
             txn.s.touch_meta();
             txn.rehash(key)

@@ -120,14 +120,14 @@ pub fn install(c: &Connection, catalog: &Catalog) -> Result<Vec<String>, Error> 
     let mut unfit = Vec::new();
     for (n, t) in read(c, catalog)?.iter().enumerate().filter(|(_, t)| t.feeds(catalog)) {
         let made = c.execute_batch(&format!("CREATE TEMP TRIGGER lockstep_feeder_{n} {}", t.rest));
-        let fits = made.and_then(|()| {
-            let table = catalog.table(&t.table).map_or(Ok(()), |table| compiles(c, table));
-            table.inspect_err(|_| {
-                // It was made a moment ago.
-                let _ = c.execute_batch(&format!("DROP TRIGGER temp.lockstep_feeder_{n}"));
-            })
-        });
+        let fits = match (&made, catalog.table(&t.table)) {
+            (Ok(()), Some(table)) => compiles(c, table),
+            (Ok(()), None) => Ok(()),
+            (Err(_), _) => made,
+        };
         if let Err(e) = fits {
+            // One that stayed would make every write to the table fail.
+            c.execute_batch(&format!("DROP TRIGGER IF EXISTS temp.lockstep_feeder_{n}"))?;
             unfit.push(format!("the trigger `{}` of `{}` can't run on what is received: {e}", t.name, t.table));
         }
     }

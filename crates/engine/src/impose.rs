@@ -6,7 +6,7 @@
 use crate::attach::page;
 use crate::catalog::{Table, quote};
 use crate::copy::Copy;
-use crate::database::{Database, settle_after_harvest};
+use crate::database::{Database, catch_up, settle_after_harvest};
 use crate::error::Error;
 use crate::harvest::Uncaptured;
 use crate::id::Millis;
@@ -57,6 +57,8 @@ impl Database {
         self.harvest(now)?;
         let copy = Copy::open(copy, self.name())?;
         self.write(now, |txn| {
+            // What the application wrote meanwhile is replaced like the rest: as a write that is known, and kept.
+            catch_up(txn)?;
             let mut order: Vec<(usize, u32)> =
                 txn.s.tables.iter().filter(|t| t.table.is_some()).map(|t| (t.rank, t.n)).collect();
             order.sort_unstable();

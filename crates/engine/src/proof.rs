@@ -38,54 +38,30 @@ pub fn verify(txn: &mut Txn<'_>) -> Result<Verification, Error> {
         };
         let mut shown: BTreeSet<LocalKey> = BTreeSet::new();
         let mut shown_rows = 0u64;
-        let mut after = i64::MIN;
-        loop {
-            let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = txn
-                .c
-                .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"))?
-                .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-                .collect::<Result<_, _>>()?;
-            let Some(last) = births.last().map(|b| b.0) else { break };
-            after = last;
-            for (b, key, rec) in births {
-                let i = match txn.find_loaded(t, LocalDot(b)) {
-                    Some(i) => i,
-                    None => {
-                        let rec = Record::decode(&rec).ok_or_else(|| damaged("a record"))?;
-                        txn.enter(t, LocalDot(b), rec, key.clone())?
-                    }
-                };
-                if let Some(k) = key {
-                    shown_rows += 1;
-                    shown.insert(k);
-                    match txn.stored_row(i)? {
-                        Some(row) => check_references(txn, i, &row, &mut found)?,
-                        None => found.findings.push(format!("the row of birth {b} is not there")),
-                    }
+        txn.each_birth(t, |txn, i| {
+            let b = txn.births[i].b.0;
+            if let Some(k) = txn.births[i].key.clone() {
+                shown_rows += 1;
+                shown.insert(k);
+                match txn.stored_row(i)? {
+                    Some(row) => check_references(txn, i, &row, &mut found)?,
+                    None => found.findings.push(format!("the row of birth {b} is not there")),
                 }
-                txn.read(i)?;
-                let hash = txn.hash_of(i);
-                if hash != txn.births[i].rec.hash {
-                    found.findings.push(format!("the row of birth {b} is not what its record says"));
-                }
-                found.recounted = found.recounted.wrapping_add(hash);
-                let a = txn.accounts_of(i);
-                recounted.visible += u64::from(a[0]);
-                lost_in_class += u64::from(a[1]);
-                recounted.deleted += u64::from(a[2]);
-                recounted.held += u64::from(a[3]);
             }
-            txn.forget();
-        }
-        let edges: Vec<(i64, i64, u8)> = txn
-            .c
-            .prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?
-            .query_map([t], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-            .collect::<Result<_, _>>()?;
-        for (a, b, kind) in edges {
-            let part = txn.hash.edge(LocalDot(a), LocalDot(b), kind, &txn.s.replicas);
-            found.recounted = found.recounted.wrapping_add(part);
-        }
+            txn.read(i)?;
+            let hash = txn.hash_of(i);
+            if hash != txn.births[i].rec.hash {
+                found.findings.push(format!("the row of birth {b} is not what its record says"));
+            }
+            found.recounted = found.recounted.wrapping_add(hash);
+            let a = txn.accounts_of(i);
+            recounted.visible += u64::from(a[0]);
+            lost_in_class += u64::from(a[1]);
+            recounted.deleted += u64::from(a[2]);
+            recounted.held += u64::from(a[3]);
+            Ok(())
+        })?;
+        found.recounted = found.recounted.wrapping_add(txn.hash_of_edges(t)?);
         if let Some(table) = txn.s.tables[n].table.clone() {
             found.rows = count_rows(txn, &table)?;
             if found.rows != shown_rows {
@@ -145,6 +121,47 @@ fn check_references(txn: &mut Txn<'_>, i: usize, row: &[Value], found: &mut Veri
 }
 
 impl Txn<'_> {
+    /// Does something with every birth of a table, in the order of their numbers. Memory is given back in between.
+    pub fn each_birth(
+        &mut self,
+        t: u32,
+        mut f: impl FnMut(&mut Txn<'_>, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut after = i64::MIN;
+        loop {
+            let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = self
+                .c
+                .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"))?
+                .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            let Some((last, ..)) = births.last() else { return Ok(()) };
+            after = *last;
+            for (b, key, rec) in births {
+                let i = match self.find_loaded(t, LocalDot(b)) {
+                    Some(i) => i,
+                    None => {
+                        let rec = Record::decode(&rec).ok_or_else(|| damaged("a record"))?;
+                        self.enter(t, LocalDot(b), rec, key)?
+                    }
+                };
+                f(self, i)?;
+            }
+            self.forget();
+        }
+    }
+
+    /// What the aliases of a table add to its digest.
+    pub fn hash_of_edges(&self, t: u32) -> Result<u128, Error> {
+        let mut q = self.c.prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?;
+        let mut rows = q.query([t])?;
+        let mut sum = 0u128;
+        while let Some(r) = rows.next()? {
+            let (a, b) = (LocalDot(r.get(0)?), LocalDot(r.get(1)?));
+            sum = sum.wrapping_add(self.hash.edge(a, b, r.get(2)?, &self.s.replicas));
+        }
+        Ok(sum)
+    }
+
     /// Takes all digests anew under another key.
     pub fn rehash(&mut self, key: [u8; 16]) -> Result<(), Error> {
         self.hash = Hash::new(key);
@@ -154,44 +171,18 @@ impl Txn<'_> {
             }
             let t = self.s.tables[n].n;
             let mut digest = 0u128;
-            let mut after = i64::MIN;
-            loop {
-                let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = self
-                    .c
-                    .prepare_cached(&format!(
-                        "SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"
-                    ))?
-                    .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-                    .collect::<Result<_, _>>()?;
-                let Some(last) = births.last().map(|b| b.0) else { break };
-                after = last;
-                for (b, key, rec) in births {
-                    let i = match self.find_loaded(t, LocalDot(b)) {
-                        Some(i) => i,
-                        None => {
-                            let rec = Record::decode(&rec).ok_or_else(|| damaged("a record"))?;
-                            self.enter(t, LocalDot(b), rec, key)?
-                        }
-                    };
-                    self.read(i)?;
-                    let hash = self.hash_of(i);
-                    digest = digest.wrapping_add(hash);
-                    self.births[i].rec.hash = hash;
-                    let bytes = self.births[i].rec.encode();
-                    self.c
-                        .prepare_cached(&format!("UPDATE _lockstep_row_{t} SET rec = ?2 WHERE b = ?1"))?
-                        .execute(params![b, bytes])?;
-                }
-                self.forget();
-            }
-            let edges: Vec<(i64, i64, u8)> = self
-                .c
-                .prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?
-                .query_map([t], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-                .collect::<Result<_, _>>()?;
-            for (a, b, kind) in edges {
-                digest = digest.wrapping_add(self.hash.edge(LocalDot(a), LocalDot(b), kind, &self.s.replicas));
-            }
+            self.each_birth(t, |txn, i| {
+                txn.read(i)?;
+                let hash = txn.hash_of(i);
+                digest = digest.wrapping_add(hash);
+                txn.births[i].rec.hash = hash;
+                let (b, bytes) = (txn.births[i].b, txn.births[i].rec.encode());
+                txn.c
+                    .prepare_cached(&format!("UPDATE _lockstep_row_{t} SET rec = ?2 WHERE b = ?1"))?
+                    .execute(params![b.0, bytes])?;
+                Ok(())
+            })?;
+            let digest = digest.wrapping_add(self.hash_of_edges(t)?);
             self.s.t_mut(t).digest = digest;
         }
         self.s.store(self.c)

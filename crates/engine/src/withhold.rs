@@ -10,16 +10,10 @@ use crate::database::Database;
 use crate::digest::Hash;
 use crate::error::Error;
 use crate::id::Millis;
-use crate::key::LocalKey;
-use crate::record::{Col, Existence, LocalDot, Record};
-use crate::store::damaged;
+use crate::record::{Col, Existence};
 use crate::transaction::Txn;
-use rusqlite::params;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-
-/// Births looked at before memory is given back.
-const SLICE: i64 = 2000;
 
 /// Takes columns of tables out of a batch: their values, and what else is said of them. What is left of a write may be
 /// nothing; then it does not travel.
@@ -109,35 +103,12 @@ impl Txn<'_> {
         let is_out: Vec<bool> = self.s.t(t).cols.iter().map(|c| columns.contains(c)).collect();
         let out = |col: Col| is_out[usize::from(col.0)];
         let mut digest = 0_u128;
-        let mut after = i64::MIN;
-        loop {
-            let births: Vec<(i64, Option<LocalKey>, Vec<u8>)> = self
-                .c
-                .prepare_cached(&format!("SELECT b, k, rec FROM _lockstep_row_{t} WHERE b > ?1 ORDER BY b LIMIT ?2"))?
-                .query_map(params![after, SLICE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-                .collect::<Result<_, _>>()?;
-            let Some(last) = births.last().map(|b| b.0) else { break };
-            after = last;
-            for (b, key, rec) in births {
-                let i = match self.find_loaded(t, LocalDot(b)) {
-                    Some(i) => i,
-                    None => {
-                        let rec = Record::decode(&rec).ok_or_else(|| damaged("a record"))?;
-                        self.enter(t, LocalDot(b), rec, key)?
-                    }
-                };
-                self.read(i)?;
-                digest = digest.wrapping_add(self.hash_without(i, &out));
-            }
-            self.forget();
-        }
-        let mut edges = self.c.prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?;
-        let mut rows = edges.query([t])?;
-        while let Some(r) = rows.next()? {
-            let (a, b): (i64, i64) = (r.get(0)?, r.get(1)?);
-            digest = digest.wrapping_add(self.hash.edge(LocalDot(a), LocalDot(b), r.get(2)?, &self.s.replicas));
-        }
-        Ok(digest)
+        self.each_birth(t, |txn, i| {
+            txn.read(i)?;
+            digest = digest.wrapping_add(txn.hash_without(i, &out));
+            Ok(())
+        })?;
+        Ok(digest.wrapping_add(self.hash_of_edges(t)?))
     }
 
     /// A birth's part of the digest as a node has it that never got these columns.

@@ -545,3 +545,20 @@ fn rows_that_are_edited_before_they_are_harvested_are_hashed_as_they_are() {
     a.harvest();
     a.sound();
 }
+
+/// Another digest key is taken up between a write of the application and the next look at the logs: hashes count what is
+/// known, so the logs are read first.
+#[test]
+fn a_digest_key_is_taken_up_with_all_that_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = "CREATE TABLE entry (id INTEGER NOT NULL PRIMARY KEY, tag TEXT NOT NULL, n INTEGER)";
+    let a = Replica::new(dir.path(), "a", s).attach("");
+    a.sql("INSERT INTO entry (tag, n) VALUES ('a1', 0), ('a2', 0), ('a3', 0)");
+    a.harvest();
+    a.sql("UPDATE entry SET n = 1 WHERE id = 1; DELETE FROM entry WHERE id = 2; INSERT INTO entry (tag, n) VALUES ('a4', 0)");
+    let mut db = a.open();
+    assert!(db.adopt_digest_key([0; 16], now()).unwrap(), "no key is smaller");
+    assert_eq!(db.harvest(now()).unwrap().writes, 0, "nothing was left in the logs");
+    drop(db);
+    a.sound();
+}
