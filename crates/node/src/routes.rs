@@ -319,7 +319,8 @@ async fn hello(
     let last = !hello.harvest;
     match answered(&served, id, Request::Hello(hello.clone())).await? {
         Reply::Hello(mine) => {
-            let equal = last.then(|| visit::equal(&mine.databases, &hello.databases));
+            // Where nothing has to move, the first word is the only one.
+            let equal = visit::equal(&mine.databases, &hello.databases);
             let seat = served.desk.seat(id);
             let now = served.node.now();
             // A last word ends the session; a first word says that the one before was broken off.
@@ -330,7 +331,13 @@ async fn hello(
                 if last {
                     node.hear(id, &Said::of(&hello))?;
                 }
-                node.visited(id, before.filter(Visit::moved), equal, now)
+                if let Some(visit) = before.filter(Visit::moved) {
+                    node.visited(id, &visit, last.then_some(equal), now)?;
+                }
+                if equal {
+                    node.state().set_verified(id, now)?;
+                }
+                Ok(())
             })
             .await?;
             Ok(json(mine.to_json()))

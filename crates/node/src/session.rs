@@ -197,21 +197,10 @@ impl Node {
     }
 
     /// Records what came of a session that a peer led.
-    pub(crate) fn visited(
-        &self,
-        peer: crate::NodeId,
-        visit: Option<Visit>,
-        equal: Option<bool>,
-        now: Millis,
-    ) -> Result<()> {
-        if let Some(visit) = visit {
-            let (result, problem) = Visit::result(equal);
-            let span = (visit.started, if equal.is_some() { now } else { visit.last });
-            self.state().add_run(peer, Trigger::Peer, span, &visit.tally, result, problem.as_ref())?;
-        }
-        if equal == Some(true) {
-            self.state().set_verified(peer, now)?;
-        }
+    pub(crate) fn visited(&self, peer: crate::NodeId, visit: &Visit, equal: Option<bool>, now: Millis) -> Result<()> {
+        let (result, problem) = Visit::result(equal);
+        let span = (visit.started, if equal.is_some() { now } else { visit.last });
+        self.state().add_run(peer, Trigger::Peer, span, &visit.tally, result, problem.as_ref())?;
         Ok(())
     }
 

@@ -131,6 +131,21 @@ async fn more_rows_than_a_batch_holds_arrive_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_which_nothing_moves_verifies_both_sides() {
+    let (host, joiner) = two().await;
+    for (leads, other) in [(&host, &joiner), (&joiner, &host)] {
+        let long_ago = lockstep_engine::id::Millis(1);
+        for site in [leads, other] {
+            site.node.state().set_verified(site.peer().node, long_ago).unwrap();
+        }
+        assert_eq!(leads.sync().await.result, RunResult::Verified);
+        for site in [leads, other] {
+            assert!(site.peer().verified_at > Some(long_ago), "{}", site.node.name().unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_stopped_keeps_its_batch_and_the_next_goes_on_from_there() {
     let (host, joiner) = two().await;
     host.app(
