@@ -63,16 +63,19 @@ check: rust-fmt ui-check rust-check ## All of it but the Rust tests
 rust-fmt:
 	$(CARGO) fmt --all --check
 
-rust-check: ui/dist/index.html
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+# One selection of packages and features throughout, so that nothing is compiled twice. With `stops` tests can kill the
+# command at named points; what is shipped is built without.
+TESTED := --workspace --features lockstep-tests/stops
 
-# One selection of packages throughout, so that nothing is compiled twice with other features.
+rust-check: ui/dist/index.html
+	$(CARGO) clippy --locked $(TESTED) --all-targets -- -D warnings
+
 rust-test: ui/dist/index.html
-	$(CARGO) build --locked --workspace
+	$(CARGO) build --locked $(TESTED)
 	xvfb-run --auto-servernum dbus-run-session -- node --test tests/console/
 	cd examples/scouting && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m unittest
-	$(CARGO) test --locked --workspace --doc
-	LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" $(CARGO) test --locked --workspace --lib --bins --tests
+	$(CARGO) test --locked $(TESTED) --doc
+	LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" $(CARGO) test --locked $(TESTED) --lib --bins --tests
 
 soak: ## Many more bad days and random schedules than `make test` has (SEEDS=2000 days)
 	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-tests --test simulation -- --nocapture

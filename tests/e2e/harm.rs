@@ -1,14 +1,12 @@
-//! Crashes, full disks, and an application that must notice none of it.
+//! Full disks, and an application that must notice none of it.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::foreign::App;
-use crate::server::{Schema, Server, all_agree, binary, bounded, pair, sound, sync, two};
+use crate::server::{Schema, Server, all_agree, binary, bounded, pair, sync, two};
 
 const LOG: Schema<'static> = Schema {
     databases: &[(
@@ -18,75 +16,6 @@ const LOG: Schema<'static> = Schema {
     config: "",
 };
 const ROWS: &str = "SELECT tag, at, n FROM entry";
-
-/// How often an agent is killed: 50 times, or as often as `LOCKSTEP_KILLS` says.
-fn kills() -> u32 {
-    std::env::var("LOCKSTEP_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(50)
-}
-
-/// Small, and the same for every run of one seed.
-struct Chance(Cell<u64>);
-
-impl Chance {
-    fn below(&self, most: u64) -> u64 {
-        let next = self.0.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0.set(next);
-        (next >> 33) % most
-    }
-}
-
-#[test]
-fn agents_that_are_killed_at_any_moment_lose_nothing() {
-    let (a, b) = two(LOG);
-    b.serve();
-    let seed = std::env::var("LOCKSTEP_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(7);
-    println!("seed {seed}");
-    let chance = Chance(Cell::new(seed));
-    let over = AtomicBool::new(false);
-    let written = std::thread::scope(|s| {
-        let writers: Vec<_> = [(&a, "a"), (&b, "b")]
-            .map(|(server, letter)| {
-                let (file, over) = (server.file("log"), &over);
-                s.spawn(move || {
-                    let app = App::start();
-                    let mut n = 0u32;
-                    // Two rows in one transaction, and an edit of both columns of an earlier one.
-                    while !over.load(Ordering::SeqCst) {
-                        let rows = json!([[format!("{letter}{n}"), "x", n], [format!("{letter}{n}"), "y", n]]);
-                        app.many(&file, "INSERT INTO entry (tag, at, n) VALUES (?1, ?2, ?3)", rows)
-                            .expect("it never fails");
-                        let edit =
-                            format!("UPDATE entry SET at = at || {n}, n = n + 1 WHERE tag = '{letter}{}'", n / 2);
-                        app.run(&file, &edit).expect("it never fails");
-                        n += 1;
-                        std::thread::sleep(std::time::Duration::from_millis(4));
-                    }
-                    n
-                })
-            })
-            .into_iter()
-            .collect();
-        for _ in 0..kills() {
-            std::thread::sleep(std::time::Duration::from_millis(chance.below(250)));
-            let server = if chance.below(2) == 0 { &a } else { &b };
-            server.stop();
-            assert_eq!(server.lines("log", "PRAGMA quick_check"), ["ok"], "{} after a kill", server.name);
-            let halves = "SELECT tag FROM entry WHERE tag LIKE '%' GROUP BY tag HAVING count(*) <> 2";
-            let own = server.name[..1].to_owned();
-            let torn: Vec<String> = server.lines("log", halves).into_iter().filter(|t| t.starts_with(&own)).collect();
-            assert_eq!(torn, [""; 0], "{}: transactions are whole at home", server.name);
-            server.serve();
-        }
-        over.store(true, Ordering::SeqCst);
-        writers.into_iter().map(|w| w.join().expect("a writer")).collect::<Vec<u32>>()
-    });
-    sync(&b, &a);
-    sync(&b, &a);
-    let rows = all_agree(&[&a, &b], "log", ROWS);
-    assert_eq!(rows.len(), 2 * written.iter().sum::<u32>() as usize, "every row that was committed, once");
-    sound(&[&a, &b]);
-    println!("{} kills, {written:?} transactions", kills());
-}
 
 /// Nothing of ours may grow a file: what does not fit is refused whole, and taken when there is room again.
 #[cfg(target_os = "linux")]

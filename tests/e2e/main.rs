@@ -9,6 +9,7 @@ mod breaks;
 mod canary;
 mod capture;
 mod chain;
+mod crash;
 mod decide;
 mod example;
 mod foreign;

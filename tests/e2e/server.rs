@@ -5,6 +5,7 @@
 //! when a test says so: the host can't reach a peer that does not listen.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -226,6 +227,11 @@ impl Server {
 
     /// Starts the agent, unless it runs.
     pub fn serve(&self) {
+        self.serve_in(&[]);
+    }
+
+    /// The same, in this environment.
+    pub fn serve_in(&self, environment: &[(&str, &OsStr)]) {
         if self.agent.borrow().is_some() {
             return;
         }
@@ -242,6 +248,7 @@ impl Server {
             .env("TMPDIR", self.temporary())
             .env("LOCKSTEP_LOG", self.log.get())
             .envs(self.environment.iter().cloned())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

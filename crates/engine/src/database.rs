@@ -18,6 +18,7 @@ use crate::record::LocalDot;
 pub use crate::report::*;
 pub use crate::sibling::Sibling;
 use crate::sibling::Siblings;
+use crate::stop::{self, Point};
 use crate::store::{self, State};
 use crate::transaction::future;
 use crate::transaction::{Counts, Txn};
@@ -263,10 +264,14 @@ impl Database {
                 return Ok(out);
             }
             let (writes, more) = self.write(now, |txn| {
+                stop::at(Point::HarvestBegun);
                 let (writes, more) = txn.harvest_slice()?;
+                stop::at(Point::HarvestNumbered);
                 settle_after_harvest(txn)?;
+                stop::at(Point::HarvestStored);
                 Ok((writes, more))
             })?;
+            stop::at(Point::HarvestCommitted);
             out.writes += writes;
             if !more && writes == 0 {
                 return Ok(out);
@@ -335,14 +340,20 @@ impl Database {
     ) -> Result<Applied, Error> {
         self.harvest(now)?;
         let n = self.write(now, |txn| {
+            stop::at(Point::ApplyBegun);
             catch_up(txn)?;
+            stop::at(Point::ApplyCaughtUp);
             let plan = receive(txn)?;
             let plan = txn.guard(plan)?;
+            stop::at(Point::ApplyPlanned);
             txn.write_rows(plan)?;
+            stop::at(Point::ApplyWritten);
             let sum = total(&txn.counts);
             txn.store()?;
+            stop::at(Point::ApplyStored);
             Ok(sum)
         })?;
+        stop::at(Point::ApplyCommitted);
         Ok(Applied {
             inserts: n.inserts,
             updates: n.updates,

@@ -139,7 +139,7 @@ fn settle(conn: &Connection) -> rusqlite::Result<()> {
     // A statement is prepared once, not anew for every other value that is bound to it.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch(
-        "PRAGMA mmap_size = 0; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
+        "PRAGMA mmap_size = 0; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY; PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0;",
     )?;
     conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
 }
@@ -260,7 +260,7 @@ mod tests {
             ("trusted_schema", 0),
             ("wal_autocheckpoint", 0),
             ("temp_store", 2),
-            ("synchronous", 2),
+            ("synchronous", 3),
             ("query_only", 0),
         ] {
             assert_eq!(pragma(name), value, "{name}");

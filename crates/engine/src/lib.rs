@@ -40,6 +40,7 @@ mod reference;
 mod report;
 mod rows;
 mod sibling;
+pub mod stop;
 mod store;
 pub mod suggest;
 mod transaction;

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use futures_util::StreamExt;
+use lockstep_engine::stop::{self, Point};
 use lockstep_wire::message::{Digests, Hello, Message as _, Pull, Refusal as WireRefusal};
 use lockstep_wire::parts::{self, Cut, PartAck, PartRequest, Parts, is_part, read_part};
 use lockstep_wire::session::{Identity, Reply, Request, answer};
@@ -431,7 +432,12 @@ async fn push(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
         visit.took(items, bytes, &ack, served.node.now());
     }
     // It has at least what it has sent.
-    blocking(move || Ok(node.state().acknowledge(id, &database, &end)?)).await?;
+    blocking(move || {
+        node.state().acknowledge(id, &database, &end)?;
+        stop::at(Point::Unacknowledged);
+        Ok(())
+    })
+    .await?;
     Ok(json(ack.to_json()))
 }
 

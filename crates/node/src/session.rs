@@ -14,6 +14,7 @@ use crate::visit::{Said, Visit};
 use crate::{Error, Result};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Millis;
+use lockstep_engine::stop::{self, Point};
 use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, PushAck, Refusal};
 use lockstep_wire::parts::{Cut, PartRequest, is_part, read_part};
 use lockstep_wire::session::{
@@ -349,8 +350,11 @@ impl Leader<'_> {
             Event::Replied { reply: Reply::PushAck(ack), .. } => {
                 let ack = ack.clone();
                 blocking(move || {
+                    stop::at(Point::Acknowledged);
                     let now = node.now();
-                    Ok(node.state().told(peer, &ack.database, &ack.tables, now)?)
+                    node.state().told(peer, &ack.database, &ack.tables, now)?;
+                    stop::at(Point::AcknowledgementKept);
+                    Ok(())
                 })
                 .await
             }
