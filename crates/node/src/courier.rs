@@ -1,5 +1,5 @@
 //! One peer's background sync: a session when there is something to bring or to fetch, and a request held open at a
-//! peer that could not call this node.
+//! peer that could not call this node. Where nothing has to be brought for a day, both sides are compared all the same.
 //!
 //! Always true here: at most one session and one held request with the peer are under way. After a failure the pauses
 //! grow, with chance in them, up to five minutes; a computer that slept wakes up to one attempt, not to all it missed.
@@ -95,6 +95,7 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
                 tokio::select! {
                     () = &mut pending => Trigger::Change,
                     () = news(node, &peer) => Trigger::News,
+                    () = daily(node, id) => Trigger::Daily,
                 }
             }
         };
@@ -147,6 +148,34 @@ async fn pending(node: &Arc<Node>, peer: &Peer, before: &Heads) {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// For so long both sides may stand unseen: somewhat less than a day, so that no day passes without a comparison.
+const DAILY: Duration = Duration::from_secs(23 * 3_600);
+
+/// Resolves when neither this courier nor the peer itself has had both sides compared for a day. Until then it looks at
+/// the clock alone: the hours that a computer sleeps are no hours of a timer.
+async fn daily(node: &Arc<Node>, id: NodeId) {
+    let mut last = node.now();
+    loop {
+        tokio::time::sleep(DOZE).await;
+        if !is_over(last, node.now()) {
+            continue;
+        }
+        match peer(node, id).await {
+            Ok(Some(Peer { verified_at: Some(at), .. })) if !is_over(at, node.now()) => last = at,
+            Ok(_) => return,
+            Err(e) => {
+                tracing::error!(error = %e, "when a peer was last compared could not be read");
+                last = node.now();
+            }
+        }
+    }
+}
+
+/// Has a day passed? A clock that was set back does not put it off.
+fn is_over(last: Millis, now: Millis) -> bool {
+    u128::from(last.0.abs_diff(now.0)) >= DAILY.as_millis()
 }
 
 fn known(node: &Node, id: NodeId) -> Result<BTreeMap<String, Vectors>> {

@@ -248,7 +248,7 @@ export interface HeldRow {
 
 // ---- Runs ----------------------------------------------------------------------------------------------------
 
-export type RunTrigger = "person" | "pair" | "change" | "news" | "retry" | "start" | "peer";
+export type RunTrigger = "person" | "pair" | "change" | "news" | "retry" | "start" | "daily" | "peer";
 export type RunResult = "verified" | "partial" | "failed";
 
 export interface RunRow {

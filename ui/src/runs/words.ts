@@ -10,6 +10,7 @@ export const TRIGGERS: Record<RunTrigger, string> = {
   news: "news from there",
   retry: "a retry",
   start: "the start",
+  daily: "the daily check",
   peer: "the other server",
 };
 

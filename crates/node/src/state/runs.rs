@@ -22,13 +22,23 @@ pub enum Trigger {
     Retry,
     /// The start of the agent.
     Start,
+    /// The day: nothing was compared for that long.
+    Daily,
     /// The peer: it led the session.
     Peer,
 }
 
 impl Trigger {
-    const ALL: [Trigger; 7] =
-        [Trigger::Person, Trigger::Pair, Trigger::Change, Trigger::News, Trigger::Retry, Trigger::Start, Trigger::Peer];
+    const ALL: [Trigger; 8] = [
+        Trigger::Person,
+        Trigger::Pair,
+        Trigger::Change,
+        Trigger::News,
+        Trigger::Retry,
+        Trigger::Start,
+        Trigger::Daily,
+        Trigger::Peer,
+    ];
 
     /// `person`, …
     pub fn name(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Trigger {
             Trigger::News => "news",
             Trigger::Retry => "retry",
             Trigger::Start => "start",
+            Trigger::Daily => "daily",
             Trigger::Peer => "peer",
         }
     }
