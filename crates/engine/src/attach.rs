@@ -15,7 +15,7 @@ use crate::sibling::Sibling;
 use crate::store::{self, State};
 use crate::suggest::{Subject, suggest};
 use crate::value::Value;
-use crate::{capture, catalog, guest};
+use crate::{capture, catalog, guest, upgrade};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::path::Path;
 
@@ -56,7 +56,7 @@ pub fn attach(
     }
     let left_out = found.left_out.clone();
     if store::is_attached(&c)? {
-        check_format(&c, path)?;
+        upgrade::check(&c, path)?;
         let is = store::name(&c)?;
         if is != name {
             return Err(Error::OtherName { path: path.to_owned(), found: is, wanted: name.to_owned() });
@@ -86,14 +86,6 @@ fn suggestions(c: &Connection, name: &str, found: &Catalog, siblings: &[Sibling]
     Ok(list.iter().map(ToString::to_string).collect())
 }
 
-pub fn check_format(c: &Connection, path: &Path) -> Result<(), Error> {
-    let format = store::format(c)?;
-    if format > store::FORMAT {
-        return Err(Error::NewerFormat { path: path.to_owned(), found: format, known: store::FORMAT });
-    }
-    Ok(())
-}
-
 fn install(
     c: &Connection,
     name: &str,
@@ -110,7 +102,7 @@ fn install(
     };
     let (own, mark, key) = (random(), random(), random());
     let config = serde_json::to_string(config).map_err(|e| store::damaged(e.to_string()))?;
-    store::set_meta(&tx, "format", store::FORMAT)?;
+    store::set_meta(&tx, "format", upgrade::FORMAT)?;
     store::set_meta(&tx, "name", name)?;
     store::set_meta(&tx, "config", config)?;
     store::set_meta(&tx, "own", 1)?;

@@ -2,7 +2,6 @@
 //!
 //! Always true here: at rest no connection is open; every call is a transaction of its own, or several short ones;
 //! only the main file is written. Not here: when to call what (the node), and what travels (`wire`).
-use crate::attach::check_format;
 pub use crate::attach::{AttachOptions, attach, detach};
 use crate::catalog::Catalog;
 use crate::change::Batch;
@@ -22,7 +21,7 @@ use crate::stop::{self, Point};
 use crate::store::{self, State};
 use crate::transaction::future;
 use crate::transaction::{Counts, Txn};
-use crate::{capture, catalog, guest};
+use crate::{capture, catalog, guest, upgrade};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -90,12 +89,12 @@ fn is_unfinished(c: &Connection) -> Result<bool, Error> {
 impl Database {
     /// Opens an attached file as a guest. Drop it as soon as the work is done.
     pub fn open(path: &Path, siblings: &[Sibling]) -> Result<Database, Error> {
-        let c = guest::open(path)?;
+        let mut c = guest::open(path)?;
         c.set_prepared_statement_cache_capacity(600);
         if !store::is_attached(&c)? {
             return Err(Error::NotAttached { path: path.to_owned() });
         }
-        check_format(&c, path)?;
+        upgrade::take_over(&mut c, path)?;
         let name = store::name(&c)?;
         let config = stored_config(&c)?;
         let catalog = Rc::new(catalog::read(&c, &name, &config)?);

@@ -44,6 +44,7 @@ pub mod stop;
 mod store;
 pub mod suggest;
 mod transaction;
+mod upgrade;
 pub mod value;
 mod waiting;
 pub mod withhold;

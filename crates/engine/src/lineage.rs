@@ -4,12 +4,12 @@
 //! that lacks a mark it once had is an older state of itself, and two files with different marks under one number have
 //! parted. A new incarnation leaves every dot what it is; only what is written from then on bears the new replica's
 //! name. Not here: who remembers which mark, and what to do about a break (the node).
-use crate::attach::check_format;
 use crate::database::Database;
 use crate::error::Error;
 use crate::guest;
 use crate::id::{Millis, ReplicaId, Vectors};
 use crate::store::{self, State, damaged};
+use crate::upgrade;
 use rusqlite::{Connection, OptionalExtension, params};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -84,7 +84,7 @@ pub fn known(path: &Path) -> Result<Option<Known>, Error> {
     if !store::is_attached(&c)? {
         return Ok(None);
     }
-    check_format(&c, path)?;
+    upgrade::check(&c, path)?;
     let (replica, node) = own(&c)?;
     Ok(Some(Known { name: store::name(&c)?, replica, node }))
 }

@@ -59,6 +59,7 @@ impl Siblings {
             if !crate::store::is_attached(&other)? {
                 continue;
             }
+            crate::upgrade::check(&other, &s.path)?;
             let config = crate::database::stored_config(&other)?;
             let catalog = crate::catalog::read(&other, &s.name, &config)?;
             drop(other);

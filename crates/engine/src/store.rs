@@ -13,9 +13,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-/// The newest format that this program writes.
-pub const FORMAT: i64 = 1;
-
 /// The six accounts of the balance, in this order: visible, superseded, archived, deleted, held, and the total that
 /// was written or received.
 pub type Accounts = [i64; 6];
