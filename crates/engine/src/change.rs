@@ -302,11 +302,13 @@ pub enum ConflictKind {
     DeleteGuard,
     /// A person has put it aside.
     Review,
+    /// Both sides know the same writes, and the row is not the same.
+    Difference,
 }
 
 impl ConflictKind {
     /// All, in the order of the documentation.
-    pub const ALL: [ConflictKind; 15] = [
+    pub const ALL: [ConflictKind; 16] = [
         ConflictKind::UpdateUpdate,
         ConflictKind::UpdateDelete,
         ConflictKind::DeleteUpdate,
@@ -322,6 +324,7 @@ impl ConflictKind {
         ConflictKind::IdCollision,
         ConflictKind::DeleteGuard,
         ConflictKind::Review,
+        ConflictKind::Difference,
     ];
 
     /// `update_update`, …
@@ -342,6 +345,7 @@ impl ConflictKind {
             ConflictKind::IdCollision => "id_collision",
             ConflictKind::DeleteGuard => "delete_guard",
             ConflictKind::Review => "review",
+            ConflictKind::Difference => "difference",
         }
     }
 

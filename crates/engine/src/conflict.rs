@@ -122,7 +122,8 @@ impl Record {
             | ConflictKind::TableMissing
             | ConflictKind::ColumnMissing
             | ConflictKind::ConfigDiffers
-            | ConflictKind::IdCollision => true,
+            | ConflictKind::IdCollision
+            | ConflictKind::Difference => true,
         }
     }
 }

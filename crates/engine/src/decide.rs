@@ -5,6 +5,7 @@
 //! (merge-rules 6); it applies whole or not at all, and is refused where what was asked for would still wait. Not here:
 //! what waits (`waiting`), and how a row is written (`rows`).
 mod allow;
+mod difference;
 mod effect;
 mod resolve;
 mod restore;
@@ -105,6 +106,12 @@ pub enum Error {
         /// Column.
         column: String,
     },
+    /// The peer has not told that value.
+    #[error("the value of `{column}` on the other server is too large to be compared by")]
+    NotTold {
+        /// Column.
+        column: String,
+    },
     /// No row has or had that key.
     #[error("`{table}` has and had no row with the key {key}")]
     NoRow {
@@ -146,6 +153,7 @@ impl Error {
             Error::StillHeld { .. } => "still_held",
             Error::NotDecidable { .. } => "not_decidable",
             Error::NotKept { .. } => "not_kept",
+            Error::NotTold { .. } => "not_told",
             Error::NoRow { .. } => "no_row",
             Error::NoValues => "no_values",
             Error::NotJoined { .. } => "not_joined",
@@ -176,6 +184,7 @@ impl Error {
             },
             Error::NotDecidable { .. } => "it is tried again by itself when what it waits for has come",
             Error::NotKept { .. } => "the table keeps no history of updates; write the value in the application",
+            Error::NotTold { .. } => "keep what is here, or decide on the other server: there it is what is here",
             Error::NoRow { .. } => "say the key as it is on this server; a composite key is a JSON array",
             Error::NoValues => "choose a version that wrote something; a deleted row lives again with what it had",
             Error::NotJoined { .. } => "`lockstep history` shows who wrote the row",

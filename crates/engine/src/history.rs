@@ -337,7 +337,11 @@ impl Txn<'_> {
         members: &[LocalDot],
         all: &mut BTreeMap<LocalDot, Gathered>,
     ) -> Result<(), Error> {
-        for w in self.waiting()?.into_iter().filter(|w| w.future && w.t == t && members.contains(&w.birth)) {
+        for w in self
+            .waiting()?
+            .into_iter()
+            .filter(|w| w.source == crate::waiting::Source::Future && w.t == t && members.contains(&w.birth))
+        {
             for f in self.futures_of(t, w.loser)?.into_iter().filter(|f| members.contains(&f.b)) {
                 let g = entry(all, w.loser, f.write.stamp);
                 g.birth |= w.loser == f.b;

@@ -59,7 +59,11 @@ impl Database {
                     reason: w.reason,
                     table: txn.s.t(w.t).name.clone(),
                     key: txn.shown_key(w.t, w.leader)?,
-                    columns: if w.future { Vec::new() } else { txn.names(w.t, &w.registers) },
+                    columns: if w.source == crate::waiting::Source::Future {
+                        Vec::new()
+                    } else {
+                        txn.names(w.t, &w.registers)
+                    },
                     by: txn.named_dot(w.loser).map(|d| d.replica),
                     waits_for,
                     at: w.at,
@@ -135,7 +139,8 @@ fn by_a_person(reason: ConflictKind) -> bool {
         | ConflictKind::Unique
         | ConflictKind::ParentDeleted
         | ConflictKind::Constraint
-        | ConflictKind::Review => true,
+        | ConflictKind::Review
+        | ConflictKind::Difference => true,
         ConflictKind::MissingParent
         | ConflictKind::TableMissing
         | ConflictKind::ColumnMissing

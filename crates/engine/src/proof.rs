@@ -165,26 +165,33 @@ impl Txn<'_> {
     /// Takes all digests anew under another key.
     pub fn rehash(&mut self, key: [u8; 16]) -> Result<(), Error> {
         self.hash = Hash::new(key);
-        for n in 0..self.s.tables.len() {
-            if self.s.tables[n].database.is_some() {
-                continue;
-            }
-            let t = self.s.tables[n].n;
-            let mut digest = 0u128;
-            self.each_birth(t, |txn, i| {
-                txn.read(i)?;
-                let hash = txn.hash_of(i);
-                digest = digest.wrapping_add(hash);
+        let own: Vec<u32> = self.s.tables.iter().filter(|t| t.database.is_none()).map(|t| t.n).collect();
+        for t in own {
+            self.rehash_table(t)?;
+        }
+        self.s.store(self.c)
+    }
+
+    /// Takes the digest of a table anew, from its rows as they are.
+    pub fn rehash_table(&mut self, t: u32) -> Result<(), Error> {
+        let mut digest = 0u128;
+        self.each_birth(t, |txn, i| {
+            txn.read(i)?;
+            let hash = txn.hash_of(i);
+            digest = digest.wrapping_add(hash);
+            if txn.births[i].rec.hash != hash {
                 txn.births[i].rec.hash = hash;
                 let (b, bytes) = (txn.births[i].b, txn.births[i].rec.encode());
                 txn.c
                     .prepare_cached(&format!("UPDATE _lockstep_row_{t} SET rec = ?2 WHERE b = ?1"))?
                     .execute(params![b.0, bytes])?;
-                Ok(())
-            })?;
-            let digest = digest.wrapping_add(self.hash_of_edges(t)?);
-            self.s.t_mut(t).digest = digest;
-        }
-        self.s.store(self.c)
+            }
+            Ok(())
+        })?;
+        let digest = digest.wrapping_add(self.hash_of_edges(t)?);
+        let state = self.s.t_mut(t);
+        state.changed |= state.digest != digest;
+        state.digest = digest;
+        Ok(())
     }
 }

@@ -52,6 +52,8 @@ CREATE INDEX _lockstep_archive_b ON _lockstep_archive (t, b);
 CREATE TABLE _lockstep_held (t INTEGER, b INTEGER, col INTEGER, d INTEGER, reason INTEGER, wt INTEGER, wb INTEGER, at INTEGER NOT NULL,
   PRIMARY KEY (t, b, col, d, reason)) WITHOUT ROWID;
 CREATE INDEX _lockstep_held_wait ON _lockstep_held (wt, wb) WHERE wt IS NOT NULL;
+CREATE TABLE _lockstep_difference (t INTEGER, b INTEGER, col INTEGER, r INTEGER NOT NULL, d INTEGER NOT NULL,
+  at INTEGER NOT NULL, lives INTEGER NOT NULL, there BLOB, PRIMARY KEY (t, b, col)) WITHOUT ROWID;
 CREATE TABLE _lockstep_future (t INTEGER, d INTEGER, n INTEGER, stamp INTEGER NOT NULL, b INTEGER NOT NULL, body BLOB NOT NULL,
   PRIMARY KEY (t, d, n)) WITHOUT ROWID;
 CREATE TABLE _lockstep_was (t INTEGER, id INTEGER, b INTEGER NOT NULL, PRIMARY KEY (t, id)) WITHOUT ROWID;

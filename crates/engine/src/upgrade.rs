@@ -12,7 +12,7 @@ use std::path::Path;
 type Step = fn(&Connection) -> Result<(), Error>;
 
 /// The first leads from format 1 to 2.
-const STEPS: [Step; 1] = [to_format_2];
+const STEPS: [Step; 2] = [to_format_2, to_format_3];
 
 /// The format that this version writes. The first is 1.
 pub const FORMAT: i64 = STEPS.len() as i64 + 1;
@@ -81,6 +81,15 @@ fn to_format_2(c: &Connection) -> Result<(), Error> {
              CREATE INDEX _lockstep_archive_b ON _lockstep_archive (t, b);",
         )?;
     }
+    Ok(())
+}
+
+/// What differs from a peer's rows though both know the same writes.
+fn to_format_3(c: &Connection) -> Result<(), Error> {
+    c.execute_batch(
+        "CREATE TABLE _lockstep_difference (t INTEGER, b INTEGER, col INTEGER, r INTEGER NOT NULL, d INTEGER NOT NULL,
+           at INTEGER NOT NULL, lives INTEGER NOT NULL, there BLOB, PRIMARY KEY (t, b, col)) WITHOUT ROWID;",
+    )?;
     Ok(())
 }
 

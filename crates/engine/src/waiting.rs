@@ -30,9 +30,20 @@ pub struct Waiting {
     pub registers: Vec<Register>,
     /// Of a table and row that has to come first.
     pub waits_for: Option<(u32, LocalDot)>,
-    /// A write that lies beside its registers for its stamp.
-    pub future: bool,
+    /// Where it is kept.
+    pub source: Source,
     pub at: Millis,
+}
+
+/// Where a thing that waits is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In its registers, and not shown.
+    Registers,
+    /// Beside its registers, for its stamp.
+    Future,
+    /// At a peer: it is no write.
+    Difference,
 }
 
 /// One register of a thing that waits, with what either side says. None: nothing, or the row's existence.
@@ -69,7 +80,19 @@ impl Txn<'_> {
                     order.push(id.clone());
                     let registers = Vec::new();
                     let at = Millis(at);
-                    Waiting { id, reason, t, leader, birth, loser, winner, registers, waits_for, future: false, at }
+                    Waiting {
+                        id,
+                        reason,
+                        t,
+                        leader,
+                        birth,
+                        loser,
+                        winner,
+                        registers,
+                        waits_for,
+                        source: Source::Registers,
+                        at,
+                    }
                 });
                 if let Some(r) = register
                     && let Err(place) = entry.registers.binary_search_by_key(&r.number(), |r| r.number())
@@ -80,6 +103,7 @@ impl Txn<'_> {
         }
         let mut out: Vec<Waiting> = order.into_iter().filter_map(|id| found.remove(&id)).collect();
         out.extend(self.waiting_for_time()?);
+        out.extend(self.waiting_differences()?);
         Ok(out)
     }
 
@@ -171,7 +195,7 @@ impl Txn<'_> {
                 winner: None,
                 registers,
                 waits_for: None,
-                future: true,
+                source: Source::Future,
                 at: Stamp(stamp).millis(),
             });
         }
@@ -182,7 +206,11 @@ impl Txn<'_> {
     pub fn sides(&mut self, w: &Waiting) -> Result<Vec<Side>, Error> {
         let class = self.class(w.t, w.leader)?;
         let sources = self.sources(&class)?;
-        if w.future {
+        if w.source == Source::Difference {
+            let noted = self.difference(w.t, w.birth)?;
+            return noted.map_or_else(|| Ok(Vec::new()), |n| self.sides_of_difference(&n));
+        }
+        if w.source == Source::Future {
             let mut out = Vec::new();
             for f in self.futures_of(w.t, w.loser)?.into_iter().filter(|f| f.b == w.birth) {
                 for field in f.fields {

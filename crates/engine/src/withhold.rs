@@ -112,7 +112,7 @@ impl Txn<'_> {
     }
 
     /// A birth's part of the digest as a node has it that never got these columns.
-    fn hash_without(&self, i: usize, out: &impl Fn(Col) -> bool) -> u128 {
+    pub(crate) fn hash_without(&self, i: usize, out: &impl Fn(Col) -> bool) -> u128 {
         let birth = &self.births[i];
         let mut existence = None;
         for e in &birth.rec.entries {

@@ -51,7 +51,7 @@ fn a_file_of_every_earlier_shape_is_taken_over_with_all_that_is_in_it() {
         let old = file(dir.path(), "old", sql);
         let before = (old.rows(TEAMS), old.rows(NOTES));
         let replica = old.open().replica().unwrap();
-        assert_eq!(old.rows("SELECT v FROM _lockstep_meta WHERE k = 'format'"), ["2"], "{which}");
+        assert_eq!(old.rows("SELECT v FROM _lockstep_meta WHERE k = 'format'"), ["3"], "{which}");
         // What it has become is what a new one is.
         let fresh = Replica::new(dir.path(), "fresh", SCHEMA).attach(CONFIG);
         assert_eq!(shape(&old), shape(&fresh), "{which}");
@@ -107,10 +107,10 @@ fn a_file_of_a_newer_format_is_refused_also_where_another_one_refers_to_it() {
     let mut main = Replica::new(dir.path(), "a", "CREATE TABLE entry (id INTEGER PRIMARY KEY, user_id INTEGER)");
     main.siblings = vec![lockstep_engine::database::Sibling { name: "users".into(), path: users.path.clone() }];
     let main = main.attach("[tables.entry]\nreferences = { user_id = 'users.user' }\n");
-    users.sql("UPDATE _lockstep_meta SET v = 3 WHERE k = 'format'");
+    users.sql("UPDATE _lockstep_meta SET v = 4 WHERE k = 'format'");
     for (path, siblings) in [(&users.path, &users.siblings), (&main.path, &main.siblings)] {
         match Database::open(path, siblings) {
-            Err(Error::NewerFormat { path, found: 3, known: 2 }) => assert_eq!(path, users.path),
+            Err(Error::NewerFormat { path, found: 4, known: 3 }) => assert_eq!(path, users.path),
             other => panic!("{:?}", other.map(drop)),
         }
     }

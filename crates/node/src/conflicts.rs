@@ -286,5 +286,6 @@ fn why(kind: ConflictKind, state: ConflictState) -> &'static str {
         ConflictKind::IdCollision => "the id belonged to another row here, so it has another one",
         ConflictKind::DeleteGuard => "it is one of so many deletes that a person has to let them through",
         ConflictKind::Review => "you put it aside",
+        ConflictKind::Difference => "both have received the same writes, yet the row is not the same; you decide",
     }
 }

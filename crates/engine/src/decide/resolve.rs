@@ -7,11 +7,11 @@ use crate::error::Error as EngineError;
 use crate::id::Stamp;
 use crate::record::{Cell, Col, Existence, LocalDot, Register, Write};
 use crate::transaction::{DecidedKey, Txn};
-use crate::waiting::Waiting;
+use crate::waiting::{Source, Waiting};
 use std::collections::{BTreeMap, HashMap};
 
 impl Keep {
-    fn of(&self, column: &str) -> Side {
+    pub(super) fn of(&self, column: &str) -> Side {
         match self {
             Keep::All(side) => *side,
             Keep::Columns(by) => {
@@ -32,7 +32,7 @@ impl Keep {
     }
 
     /// One side for what can't be taken apart.
-    fn whole(&self) -> Result<Side, Error> {
+    pub(super) fn whole(&self) -> Result<Side, Error> {
         match self {
             Keep::All(side) => Ok(*side),
             Keep::Columns(by) => match by.keys().next() {
@@ -55,7 +55,18 @@ impl Txn<'_> {
             waiting.entry(w.id.clone()).or_insert(w);
         }
         let (mut out, mut settled) = (Vec::new(), Vec::new());
+        // What a row says that differs is a write first, and stands on its own.
+        let mut ahead = HashMap::new();
         for choice in choices {
+            if let Some(w) = waiting.get(&choice.conflict).filter(|w| w.source == Source::Difference) {
+                ahead.insert(&choice.conflict, self.decide_difference(w, choice)?);
+            }
+        }
+        for choice in choices {
+            if let Some(&written) = ahead.get(&choice.conflict) {
+                out.push(Resolved { id: choice.conflict.clone(), written });
+                continue;
+            }
             let written = match (waiting.get(&choice.conflict), recorded.get(&choice.conflict)) {
                 (Some(w), _) => self.decide_waiting(w, choice, &mut settled)?,
                 (None, Some(list)) => self.decide_recorded(list, choice)?,
@@ -70,7 +81,7 @@ impl Txn<'_> {
         self.s.t(t).cols[usize::from(col.0)].clone()
     }
 
-    fn check_columns(&self, t: u32, keep: &Keep, about: &[Register]) -> Result<(), Error> {
+    pub(super) fn check_columns(&self, t: u32, keep: &Keep, about: &[Register]) -> Result<(), Error> {
         let Keep::Columns(by) = keep else { return Ok(()) };
         let names: Vec<&str> = about
             .iter()
@@ -98,7 +109,9 @@ impl Txn<'_> {
                 settled.push(after);
                 return self.decide_reviewed(w, &class, choice);
             }
-            ConflictKind::TableMissing
+            // Decided ahead of the others.
+            ConflictKind::Difference
+            | ConflictKind::TableMissing
             | ConflictKind::ColumnMissing
             | ConflictKind::ConfigDiffers
             | ConflictKind::IdCollision => return Err(Error::NotDecidable { reason: w.reason }.into()),
@@ -163,7 +176,7 @@ impl Txn<'_> {
     fn decide_not_shown(&mut self, w: &Waiting, class: &Class, choice: &Choice) -> Result<u64, EngineError> {
         let key = (w.t, w.birth, w.loser);
         let gone = self.write_of(key)?;
-        if w.registers.is_empty() && !w.future {
+        if w.registers.is_empty() && w.source != Source::Future {
             // The whole row.
             let side = choice.keep.whole()?;
             let written = match side {
@@ -229,7 +242,7 @@ impl Txn<'_> {
 
     /// What waits is applied if it can be. Gives how many registers that wrote.
     fn let_through(&mut self, w: &Waiting) -> Result<u64, EngineError> {
-        if w.future {
+        if w.source == Source::Future {
             return self.let_future_through(w);
         }
         for m in self.class(w.t, w.leader)?.members.clone() {

@@ -70,8 +70,12 @@ impl Txn<'_> {
         }
         // Tables, columns and replicas first: what follows names their numbers.
         self.s.store(self.c)?;
+        let differs = self.has_differences()?;
         for i in dirty {
             self.store_birth(i)?;
+            if differs {
+                self.settle_difference(self.births[i].t, self.births[i].b)?;
+            }
         }
         self.store_edges()?;
         self.store_lost()?;

@@ -1,0 +1,242 @@
+//! Two replicas of a table compared down to the rows.
+//!
+//! Always true here: rows are read as they are now, and not taken for what their records say; nothing is changed; a row
+//! of which a write is known on one side only is under way, and is never called different; columns that don't pass
+//! between the two sides count in nothing. Not here: how the two sides talk (`wire`), and what becomes of what differs
+//! (`difference`).
+mod range;
+mod row;
+mod search;
+
+pub use range::{FAN_OUT, Range, RangeSum, Sums};
+pub use row::{Apart, Cell, ColumnState, Differing, Kind, RowState, Side, judge};
+pub use search::{Ask, MOST, Search};
+
+use crate::database::Database;
+use crate::digest::Hash;
+use crate::error::Error;
+use crate::id::{Dot, Millis, Vector};
+use crate::key::LocalKey;
+use crate::listing::vector_of;
+use crate::record::{Cell as Held, Col, LocalDot};
+use crate::transaction::Txn;
+use rusqlite::params;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A birth's part of the digest of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The row, by the dot of its insert.
+    pub birth: Dot,
+    /// As the row is now; 0: it does not live.
+    pub hash: u128,
+}
+
+/// What a table has received, and something read in the same snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen<T> {
+    /// What the table has received.
+    pub vector: Vector,
+    /// What was read.
+    pub read: T,
+}
+
+impl Database {
+    /// Reads a whole table and sums it up by ranges. Harvests nothing.
+    pub fn range_sums(&mut self, table: &str, without: &BTreeSet<String>) -> Result<Seen<Sums>, Error> {
+        self.seen(table, |txn, t| {
+            let is_out = txn.left_out(t, without);
+            let mut sums = Sums::default();
+            txn.each_birth(t, |txn, i| {
+                let (b, hash) = (txn.births[i].b, txn.part_now(i, &is_out)?);
+                if hash != 0 {
+                    sums.add(txn.position(b), hash);
+                }
+                Ok(())
+            })?;
+            txn.each_edge(t, |txn, birth, hash| sums.add_edge(txn.position(birth), hash))?;
+            Ok(sums)
+        })
+    }
+
+    /// The births of some ranges whose rows live, each with its part of the digest; ascending within a range. Harvests
+    /// nothing.
+    pub fn range_parts(
+        &mut self,
+        table: &str,
+        without: &BTreeSet<String>,
+        ranges: &[Range],
+    ) -> Result<Seen<Vec<Part>>, Error> {
+        self.seen(table, |txn, t| {
+            let is_out = txn.left_out(t, without);
+            let mut found: BTreeMap<(usize, Dot), u128> = BTreeMap::new();
+            let range_of = |txn: &Txn<'_>, b| {
+                let position = txn.position(b);
+                ranges.iter().position(|r| r.holds(position))
+            };
+            for b in txn.births_of(t)? {
+                let Some(n) = range_of(txn, b) else { continue };
+                let Some(i) = txn.find(t, b)? else { continue };
+                let hash = txn.part_now(i, &is_out)?;
+                if hash != 0 {
+                    found.insert((n, txn.dot(b)), hash);
+                }
+            }
+            txn.each_edge(t, |txn, birth, hash| {
+                if let Some(n) = range_of(txn, birth) {
+                    let part = found.entry((n, txn.dot(birth))).or_default();
+                    *part = part.wrapping_add(hash);
+                }
+            })?;
+            Ok(found.into_iter().map(|((_, birth), hash)| Part { birth, hash }).collect())
+        })
+    }
+
+    /// What some rows say, those that are known here. Harvests nothing.
+    pub fn row_states(
+        &mut self,
+        table: &str,
+        without: &BTreeSet<String>,
+        births: &[Dot],
+    ) -> Result<Seen<Vec<RowState>>, Error> {
+        self.seen(table, |txn, t| {
+            let is_out = txn.left_out(t, without);
+            let mut out = Vec::new();
+            for dot in births {
+                let b = txn.local_dot(*dot);
+                if let Some(i) = txn.find(t, b)? {
+                    out.push(txn.row_state(i, *dot, &is_out)?);
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    fn seen<T>(&mut self, table: &str, f: impl FnOnce(&mut Txn<'_>, u32) -> Result<T, Error>) -> Result<Seen<T>, Error>
+    where
+        T: Default,
+    {
+        self.with_rows_whole(|db| {
+            db.read(Millis(0), |txn| {
+                let Some(t) = txn.s.find_table(None, table) else {
+                    return Ok(Seen { vector: Vector::new(), read: T::default() });
+                };
+                Ok(Seen { vector: vector_of(&txn.s, t), read: f(txn, t)? })
+            })
+        })
+    }
+}
+
+impl Txn<'_> {
+    fn left_out(&self, t: u32, without: &BTreeSet<String>) -> Vec<bool> {
+        self.s.t(t).cols.iter().map(|c| without.contains(c)).collect()
+    }
+
+    /// Where a birth stands among all, the same on every node that has the key.
+    fn position(&self, b: LocalDot) -> u16 {
+        Hash::lives(&self.hash.start(b, &self.s.replicas)) as u16
+    }
+
+    fn births_of(&self, t: u32) -> Result<Vec<LocalDot>, Error> {
+        let mut q = self.c.prepare_cached(&format!("SELECT b FROM _lockstep_row_{t} ORDER BY b"))?;
+        let births = q.query_map([], |r| Ok(LocalDot(r.get(0)?)))?;
+        Ok(births.collect::<Result<_, _>>()?)
+    }
+
+    /// Every alias edge, under the birth that comes first on every node.
+    fn each_edge(&self, t: u32, mut f: impl FnMut(&Txn<'_>, LocalDot, u128)) -> Result<(), Error> {
+        let mut q = self.c.prepare_cached("SELECT a, b, kind FROM _lockstep_alias WHERE t = ?1")?;
+        let mut rows = q.query([t])?;
+        while let Some(r) = rows.next()? {
+            let (a, b) = self.pair(LocalDot(r.get(0)?), LocalDot(r.get(1)?));
+            f(self, a, self.hash.edge(a, b, r.get(2)?, &self.s.replicas));
+        }
+        Ok(())
+    }
+
+    /// A birth's part of the digest, of the row as it is now; 0: it does not live, or its row is gone.
+    fn part_now(&mut self, i: usize, is_out: &[bool]) -> Result<u128, Error> {
+        if !self.reread(i)? {
+            return Ok(0);
+        }
+        Ok(self.hash_without(i, &|col: Col| is_out[usize::from(col.0)]))
+    }
+
+    /// Reads a birth with its row as it is now, references too. False: its row is gone, and no log says so.
+    pub(crate) fn reread(&mut self, i: usize) -> Result<bool, Error> {
+        self.read(i)?;
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        let class = self.class(t, b)?;
+        let Some(&anchor) = self.anchors(&class)?.first() else { return Ok(true) };
+        let is_content = self.births[anchor].row_key.as_ref().is_none_or(LocalKey::is_content);
+        let Some(row) = self.stored_row(anchor)? else { return Ok(is_content) };
+        if self.births[i].rec.held {
+            // What it shows is not what it says.
+            return Ok(true);
+        }
+        let named: Vec<(usize, usize, Col, LocalDot)> = self.births[i]
+            .rec
+            .entries
+            .iter()
+            .enumerate()
+            .flat_map(|(e, entry)| entry.fields.iter().enumerate().map(move |(f, field)| (e, f, field)))
+            .filter_map(|(e, f, field)| match field.cell {
+                Held::Row(to) if field.shown => Some((e, f, field.col, to)),
+                Held::Row(_) | Held::Value(_) | Held::Raw(_) | Held::Unread => None,
+            })
+            .collect();
+        for (e, f, col, to) in named {
+            let Some(p) = self.s.t(t).place[usize::from(col.0)] else { continue };
+            if self.local_value(t, col, to)?.is_some_and(|shown| shown != row[p]) {
+                self.births[i].rec.entries[e].fields[f].cell = self.cell_of(t, col, row[p].clone())?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn row_state(&mut self, i: usize, birth: Dot, is_out: &[bool]) -> Result<RowState, Error> {
+        let t = self.births[i].t;
+        let is_there = self.reread(i)?;
+        let lives = is_there && self.lives(i);
+        let key = self.shown_key(t, self.births[i].b)?;
+        let rec = self.births[i].rec.clone();
+        let mut dots: BTreeSet<Dot> = rec.entries.iter().map(|e| self.dot(e.write.dot)).collect();
+        let mut columns: BTreeMap<String, ColumnState> = BTreeMap::new();
+        for e in &rec.entries {
+            for f in e.fields.iter().filter(|f| lives && !is_out[usize::from(f.col.0)]) {
+                let name = self.s.t(t).cols[usize::from(f.col.0)].clone();
+                let cell = match &f.cell {
+                    Held::Value(v) => Cell::Value(v.clone()),
+                    Held::Raw(v) => Cell::Raw(v.clone()),
+                    Held::Row(b) => Cell::Row(self.dot(*b)),
+                    Held::Unread => continue,
+                };
+                let column = columns.entry(name.clone()).or_insert(ColumnState { name, cells: Vec::new() });
+                // What is shown comes first.
+                let at = if f.shown { 0 } else { column.cells.len() };
+                column.cells.insert(at, cell);
+            }
+        }
+        let mut aliases = BTreeSet::new();
+        let mut q = self.c.prepare_cached(
+            "SELECT a, b, kind, d FROM _lockstep_alias WHERE t = ?1 AND a = ?2
+             UNION SELECT a, b, kind, d FROM _lockstep_alias WHERE t = ?1 AND b = ?2",
+        )?;
+        let mut edges = q.query(params![t, self.births[i].b.0])?;
+        while let Some(r) = edges.next()? {
+            let (a, b) = self.pair(LocalDot(r.get(0)?), LocalDot(r.get(1)?));
+            if a == self.births[i].b {
+                aliases.insert((self.dot(b), r.get::<_, u8>(2)?));
+            }
+            dots.insert(self.dot(LocalDot(r.get(3)?)));
+        }
+        Ok(RowState {
+            birth,
+            key,
+            lives,
+            dots: dots.into_iter().collect(),
+            columns: columns.into_values().collect(),
+            aliases: aliases.into_iter().collect(),
+        })
+    }
+}
