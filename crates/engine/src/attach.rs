@@ -3,6 +3,7 @@
 //! Always true here: the schema objects of the application are never written; the locks are short; an interrupted
 //! attach goes on where it was when it is repeated.
 use crate::catalog::{Catalog, Table, quote};
+use crate::change::Batch;
 use crate::config::DatabaseConfig;
 use crate::database::{Database, Entropy, remember_schema, stored_config};
 use crate::error::Error;
@@ -13,10 +14,11 @@ use crate::lineage;
 use crate::report::AttachReport;
 use crate::sibling::Sibling;
 use crate::store::{self, State};
-use crate::suggest::{Subject, suggest};
+use crate::suggest::{self, Subject, Suggestion, There, suggest};
 use crate::value::Value;
 use crate::{capture, catalog, guest, upgrade};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Existing rows entered in one transaction.
@@ -74,16 +76,53 @@ pub fn attach(
 
 /// What a superadmin may want to say in the configuration, from the schema and the data of this file and its siblings.
 fn suggestions(c: &Connection, name: &str, found: &Catalog, siblings: &[Sibling]) -> Result<Vec<String>, Error> {
-    let mut others = Vec::new();
-    for s in siblings.iter().filter(|s| s.name != name) {
-        let conn = guest::open(&s.path)?;
-        let config = if store::is_attached(&conn)? { stored_config(&conn)? } else { DatabaseConfig::default() };
-        let catalog = catalog::read(&conn, &s.name, &config)?;
-        others.push((s.name.clone(), conn, catalog));
-    }
-    let others: Vec<Subject<'_>> = others.iter().map(|(name, conn, catalog)| Subject { name, conn, catalog }).collect();
+    let others = beside(name, siblings)?;
+    let others: Vec<Subject<'_>> = others.iter().map(Beside::subject).collect();
     let list = suggest(Subject { name, conn: c, catalog: found }, &others)?;
     Ok(list.iter().map(ToString::to_string).collect())
+}
+
+/// A database beside an attached one.
+struct Beside {
+    name: String,
+    conn: Connection,
+    catalog: Catalog,
+}
+
+impl Beside {
+    fn subject(&self) -> Subject<'_> {
+        Subject { name: &self.name, conn: &self.conn, catalog: &self.catalog }
+    }
+}
+
+fn beside(name: &str, siblings: &[Sibling]) -> Result<Vec<Beside>, Error> {
+    let others = siblings.iter().filter(|s| s.name != name);
+    others
+        .map(|s| {
+            let conn = guest::open(&s.path)?;
+            let config = if store::is_attached(&conn)? { stored_config(&conn)? } else { DatabaseConfig::default() };
+            let catalog = catalog::read(&conn, &s.name, &config)?;
+            Ok(Beside { name: s.name.clone(), conn, catalog })
+        })
+        .collect()
+}
+
+/// Holds what would be suggested for an attached file against all that another side has, by database.
+///
+/// # Errors
+/// If a file can't be read.
+pub fn hold_against(
+    path: &Path,
+    siblings: &[Sibling],
+    theirs: &BTreeMap<String, Vec<Batch>>,
+) -> Result<Vec<(Suggestion, There)>, Error> {
+    let conn = guest::open(path)?;
+    upgrade::check(&conn, path)?;
+    let name = store::name(&conn)?;
+    let catalog = catalog::read(&conn, &name, &stored_config(&conn)?)?;
+    let others = beside(&name, siblings)?;
+    let others: Vec<Subject<'_>> = others.iter().map(Beside::subject).collect();
+    Ok(suggest::hold_against(Subject { name: &name, conn: &conn, catalog: &catalog }, &others, theirs)?)
 }
 
 fn install(

@@ -2,7 +2,7 @@
 //!
 //! Always true here: at rest no connection is open; every call is a transaction of its own, or several short ones;
 //! only the main file is written. Not here: when to call what (the node), and what travels (`wire`).
-pub use crate::attach::{AttachOptions, attach, detach};
+pub use crate::attach::{AttachOptions, attach, detach, hold_against};
 use crate::catalog::Catalog;
 use crate::change::Batch;
 use crate::config::DatabaseConfig;

@@ -3,13 +3,18 @@
 //! Always true here: nothing is written; no table is read beyond [`SAMPLE`] rows. Evidence is counted and shown, since
 //! a name proves nothing: a person confirms each suggestion by writing it into the configuration, and each says how.
 //! Not here: what the schema itself declares, which [`crate::catalog`] reads and follows without asking.
+mod both;
 mod identity;
 mod names;
 mod references;
 
 use crate::catalog::{Catalog, Key, Table};
+use crate::change::Batch;
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::fmt;
+
+pub use both::There;
 
 /// Rows of a table that are looked at.
 const SAMPLE: usize = 20_000;
@@ -122,10 +127,9 @@ impl fmt::Display for Suggestion {
             }
             Suggestion::Identity { table, columns, declared: false, rows } => write!(
                 f,
-                "{table}: no two of {rows} rows have the same {}; if that tells which row is the same elsewhere, say \
-                 identity = {}",
+                "{table}: no two of {rows} rows have the same {}; if that tells which row is the same elsewhere, say {}",
                 listed(columns),
-                array(columns)
+                identity_line(columns)
             ),
             Suggestion::NoIdentity { table } => {
                 write!(
@@ -133,16 +137,12 @@ impl fmt::Display for Suggestion {
                     "{table}: nothing tells which row is the same elsewhere, so every row made on a server is one of its own"
                 )
             }
-            Suggestion::Reference { table, column, database, target, matching, missing } => {
-                let target = format!("{database}.{target}");
-                write!(
-                    f,
-                    "{table}: `{column}` seems to refer to {target} ({matching} rows fit, {missing} do not); if so, say \
-                     references = {{ {} = {} }}",
-                    bare(column),
-                    text(&target)
-                )
-            }
+            Suggestion::Reference { table, column, database, target, matching, missing } => write!(
+                f,
+                "{table}: `{column}` seems to refer to {database}.{target} ({matching} rows fit, {missing} do not); if so, \
+                 say {}",
+                references_line(column, database, target)
+            ),
             Suggestion::Local { table, why } => {
                 write!(
                     f,
@@ -165,6 +165,31 @@ impl fmt::Display for Suggestion {
             }
         }
     }
+}
+
+impl Suggestion {
+    /// The line of TOML that confirms it, if it is one of those that rows of another side can be held against.
+    pub fn line(&self) -> Option<String> {
+        match self {
+            Suggestion::Identity { columns, declared: false, .. } => Some(identity_line(columns)),
+            Suggestion::Reference { column, database, target, .. } => Some(references_line(column, database, target)),
+            Suggestion::Identity { declared: true, .. }
+            | Suggestion::Surrogate { .. }
+            | Suggestion::NoIdentity { .. }
+            | Suggestion::Local { .. }
+            | Suggestion::Delicate { .. }
+            | Suggestion::Modified { .. }
+            | Suggestion::Alembic => None,
+        }
+    }
+}
+
+fn identity_line(columns: &[String]) -> String {
+    format!("identity = {}", array(columns))
+}
+
+fn references_line(column: &str, database: &str, target: &str) -> String {
+    format!("references = {{ {} = {} }}", bare(column), text(&format!("{database}.{target}")))
 }
 
 fn listed<S: AsRef<str>>(names: &[S]) -> String {
@@ -218,6 +243,19 @@ pub fn suggest(subject: Subject<'_>, others: &[Subject<'_>]) -> Result<Vec<Sugge
         out.push(Suggestion::Alembic);
     }
     Ok(out)
+}
+
+/// Those suggestions of identity keys and references that rows of another side can be held against, with what they say.
+/// `theirs`: by database, all that the other side has. Empty for a database of which nothing is known.
+///
+/// # Errors
+/// SQLite's.
+pub fn hold_against(
+    subject: Subject<'_>,
+    others: &[Subject<'_>],
+    theirs: &BTreeMap<String, Vec<Batch>>,
+) -> Result<Vec<(Suggestion, There)>, Error> {
+    both::of(subject, others, theirs).map_err(|source| Error::Sqlite { table: subject.name.to_owned(), source })
 }
 
 fn modified(table: &Table) -> Option<Suggestion> {

@@ -3,12 +3,15 @@
 //! Always true here: what the person chose is a decision like any other; its loser stays in the archive, and it can be
 //! taken back.
 use crate::conflicts::{Kept, Resolution};
+use crate::engine::hold_against;
 use crate::node::Node;
 use crate::session::{SyncEntry, Watcher};
-use crate::state::{Peer, RunResult, Trigger};
-use crate::{NodeId, Result};
+use crate::state::{AttachedDatabase, Peer, RunResult, Trigger};
+use crate::{Error, NodeId, Result};
+use lockstep_engine::change::Batch;
 use lockstep_engine::contact::Began;
 use lockstep_engine::id::ReplicaId;
+use lockstep_engine::suggest::{Suggestion, There};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -74,6 +77,68 @@ pub struct ContactLine {
     pub undatable: u64,
 }
 
+/// What rows of both nodes say about something that is not configured, and that a person may want to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SuggestionLine {
+    /// `DB.TABLE`
+    pub name: String,
+    /// What to say of the table in `lockstep.toml`.
+    pub say: String,
+    /// The counts.
+    #[serde(flatten)]
+    pub evidence: Evidence,
+}
+
+/// Rows that speak for a suggestion, and rows that speak against it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Evidence {
+    /// Columns that would tell which rows are one.
+    Identity {
+        /// Rows here and there that would be one.
+        matching: u64,
+        /// Rows here that no row there is like.
+        only_here: u64,
+        /// Rows there that no row here is like.
+        only_there: u64,
+        /// Rows there that are like another row there: with any, the columns don't tell rows apart.
+        doubled_there: u64,
+    },
+    /// A column that would name rows of another table.
+    Reference {
+        /// What the rows of this node say.
+        here: Fits,
+        /// What those of the other say.
+        there: Fits,
+    },
+}
+
+/// Rows of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Fits {
+    /// Their value is an id there.
+    pub matching: u64,
+    /// Their value is none.
+    pub missing: u64,
+}
+
+impl SuggestionLine {
+    fn of(database: &str, suggestion: &Suggestion, there: There) -> Option<SuggestionLine> {
+        let say = suggestion.line()?;
+        let (table, evidence) = match (suggestion, there) {
+            (Suggestion::Identity { table, .. }, There::Identity { matching, only_here, only_there, doubled }) => {
+                (table, Evidence::Identity { matching, only_here, only_there, doubled_there: doubled })
+            }
+            (Suggestion::Reference { table, matching, missing, .. }, There::Reference { matching: m, missing: n }) => {
+                let here = Fits { matching: *matching, missing: *missing };
+                (table, Evidence::Reference { here, there: Fits { matching: m, missing: n } })
+            }
+            _ => return None,
+        };
+        Some(SuggestionLine { name: format!("{database}.{table}"), say, evidence })
+    }
+}
+
 fn place(peer: NodeId) -> String {
     format!("origin.{peer}")
 }
@@ -90,6 +155,18 @@ impl Node {
 
     pub(crate) fn origin(&self, peer: NodeId) -> Result<Option<Origin>> {
         Ok(self.state().note(&place(peer))?.and_then(|name| Origin::named(&name)))
+    }
+
+    /// Holds what would be suggested for a database against all that a peer has.
+    pub(crate) fn suggestions(
+        &self,
+        attached: &AttachedDatabase,
+        theirs: &BTreeMap<String, Vec<Batch>>,
+    ) -> Result<Vec<SuggestionLine>> {
+        let siblings = self.siblings(&attached.name)?;
+        let held = || hold_against(&attached.file, &siblings, theirs).map_err(|e| Error::engine(&attached.name, e));
+        let found = self.with_turn(attached, held)?;
+        Ok(found.into_iter().filter_map(|(s, there)| SuggestionLine::of(&attached.name, &s, there)).collect())
     }
 
     /// The first sync with a peer, and another one that brings over what the person prefers.

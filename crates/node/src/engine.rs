@@ -1,7 +1,7 @@
 //! The engine's calls, as this crate uses them. All of them block.
 pub use lockstep_engine::database::{
     AttachOptions, AttachReport, AttachedTable, Balance, Conflict, ConflictState, Contact, Held, Operation, PendingRow,
-    Plan, PlanTable, Sibling, Summary, TableSummary, Verification, attach, detach,
+    Plan, PlanTable, Sibling, Summary, TableSummary, Verification, attach, detach, hold_against,
 };
 pub use lockstep_engine::{Database, Error, Limit};
 use std::path::Path;

@@ -6,7 +6,7 @@
 use crate::NodeId;
 use crate::access::{Access, Lines};
 use crate::call::Link;
-use crate::contact::{ContactLine, Origin};
+use crate::contact::{ContactLine, Origin, SuggestionLine};
 use crate::engine::Plan;
 use crate::message::{Message as _, PlanLine, Previewed};
 use crate::node::Node;
@@ -47,6 +47,9 @@ pub struct Preview {
     /// What both have, table by table, where they have not met before. Empty where that is too much to fetch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contact: Vec<ContactLine>,
+    /// What is not configured and what the rows of both say about it, where they have not met before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<SuggestionLine>,
     /// Stands for exactly this.
     pub plan: String,
 }
@@ -220,7 +223,7 @@ impl Node {
         let (mine, theirs) = look.greet().await?;
         let mut looked = Looked::default();
         let (mut incoming, mut outgoing) = (Changes::default(), Changes::default());
-        let mut contact = Vec::new();
+        let (mut contact, mut meeting) = (Vec::new(), Vec::new());
         for mine in &mine {
             let Some(theirs) = theirs.iter().find(|d| d.name == mine.name) else { continue };
             let rules = |d: &DatabaseHello| -> BTreeMap<String, Hex<32>> {
@@ -246,6 +249,7 @@ impl Node {
                 let plan = look.plan_here(&mine.name, batches, began).await?;
                 if have_not_met(mine, theirs) {
                     contact.extend(contact_lines(&mine.name, &look.access, &plan));
+                    meeting.push(mine.name.clone());
                 }
                 incoming.add(&mine.name, lines(plan));
             }
@@ -267,9 +271,10 @@ impl Node {
             part.except = except;
             looked.databases.push(part);
         }
+        let suggestions = look.suggestions(meeting, &looked).await?;
         let plan = Hex::<32>(std::mem::take(&mut look.hash).finalize().into()).to_string();
         looked.plan.clone_from(&plan);
-        Ok((Preview { peer: peer.name.clone(), incoming, outgoing, contact, plan }, looked))
+        Ok((Preview { peer: peer.name.clone(), incoming, outgoing, contact, suggestions, plan }, looked))
     }
 
     /// What to look at a paired node with.
@@ -372,6 +377,20 @@ impl Look {
     async fn plan_here(&self, database: &str, batches: Vec<Batch>, began: Option<(ReplicaId, Began)>) -> Result<Plan> {
         let (node, database) = (self.node.clone(), self.node.state().database(database)?);
         blocking(move || node.preview_batches(&database, &batches, began)).await
+    }
+
+    /// What the rows of both say about what is not configured, for databases that meet for the first time.
+    async fn suggestions(&self, meeting: Vec<String>, looked: &Looked) -> Result<Vec<SuggestionLine>> {
+        let fetched = looked.databases.iter().filter_map(|d| Some((d.name.clone(), d.incoming.clone()?)));
+        let (node, theirs): (_, BTreeMap<_, _>) = (self.node.clone(), fetched.collect());
+        blocking(move || {
+            let mut lines = Vec::new();
+            for name in meeting {
+                lines.extend(node.suggestions(&node.state().database(&name)?, &theirs)?);
+            }
+            Ok(lines)
+        })
+        .await
     }
 
     /// All that this node has and the peer lacks.

@@ -4,6 +4,7 @@ use crate::command::rows::key;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::progress::Bar;
 use crate::text;
+use lockstep_node::contact::{Evidence, SuggestionLine};
 use lockstep_node::plan::{PlanEntry, PlanSpan};
 use lockstep_node::preview::{Changes, Preview};
 use lockstep_node::session::SyncEntry;
@@ -182,8 +183,9 @@ pub fn previewed(preview: &Preview) -> String {
     };
     let peer = text::plain(&preview.peer);
     format!(
-        "{}{}\n\n{}",
+        "{}{}{}\n\n{}",
         met(preview),
+        suggested(preview),
         side(&format!("From {peer} to here"), &preview.incoming),
         side(&format!("From here to {peer}"), &preview.outgoing)
     )
@@ -212,6 +214,35 @@ fn met(preview: &Preview) -> String {
         );
     }
     format!("{text}\n")
+}
+
+/// What is not configured, and what rows on both sides say about it.
+fn suggested(preview: &Preview) -> String {
+    let says = |line: &SuggestionLine| match &line.evidence {
+        Evidence::Identity { matching, only_here, only_there, doubled_there: 0 } => {
+            format!("{matching} rows of both would be one; only here {only_here}, only there {only_there}")
+        }
+        Evidence::Identity { doubled_there, .. } => {
+            format!("{doubled_there} rows there share it with another one there: it does not tell rows apart")
+        }
+        Evidence::Reference { here, there } => format!(
+            "here {} rows fit and {} do not; there {} and {}",
+            here.matching, here.missing, there.matching, there.missing
+        ),
+    };
+    if preview.suggestions.is_empty() {
+        return String::new();
+    }
+    let lines = preview
+        .suggestions
+        .iter()
+        .map(|line| format!("  {}: {}\n    {}", text::plain(&line.name), text::plain(&line.say), says(line)));
+    let lines: Vec<String> = lines.collect();
+    format!(
+        "Not configured, and what the rows of both say:\n{}\n\
+         To follow one, say it of its table in lockstep.toml on both nodes, detach and attach again, then pair.\n\n",
+        lines.join("\n")
+    )
 }
 
 /// Compares.
@@ -262,4 +293,39 @@ pub async fn verify(context: &Context, name: Option<&str>) -> Result<Outcome, Fa
         .ends_if(failed, Exit::Failed)
         .ends_if(waits, Exit::Waits)
         .ends_if(!equal, Exit::Differs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_node::contact::Fits;
+
+    #[test]
+    fn what_rows_of_both_say_is_told_in_words() {
+        let line = |say: &str, evidence| SuggestionLine { name: "d.team".into(), say: say.into(), evidence };
+        let identity = |doubled_there| Evidence::Identity { matching: 7, only_here: 2, only_there: 3, doubled_there };
+        let (here, there) = (Fits { matching: 5, missing: 1 }, Fits { matching: 4, missing: 0 });
+        let preview = Preview {
+            peer: "hq".into(),
+            incoming: Changes::default(),
+            outgoing: Changes::default(),
+            contact: Vec::new(),
+            suggestions: vec![
+                line("identity = [\"number\"]", identity(0)),
+                line("identity = [\"name\"]", identity(4)),
+                line("references = { by = \"d.user\" }", Evidence::Reference { here, there }),
+            ],
+            plan: String::new(),
+        };
+        let told = suggested(&preview);
+        for words in [
+            "d.team: identity = [\"number\"]\n    7 rows of both would be one; only here 2, only there 3",
+            "4 rows there share it with another one there",
+            "here 5 rows fit and 1 do not; there 4 and 0",
+            "lockstep.toml on both nodes",
+        ] {
+            assert!(told.contains(words), "{words} in\n{told}");
+        }
+        assert_eq!(suggested(&Preview { suggestions: Vec::new(), ..preview }), "");
+    }
 }

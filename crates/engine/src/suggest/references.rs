@@ -51,7 +51,8 @@ fn fit(column: &str, itself: bool, target: &Table) -> Option<names::Fit> {
     names::fit(column, &target.name).filter(|_| names::local(&target.name).is_none())
 }
 
-fn key(target: &Table) -> Option<usize> {
+/// The column that names a row of the target, if it is one.
+pub(super) fn key(target: &Table) -> Option<usize> {
     match &target.key {
         Key::Id { column, .. } => Some(*column),
         Key::Columns(places) => match places.as_slice() {
