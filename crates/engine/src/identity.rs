@@ -262,6 +262,10 @@ impl Txn<'_> {
     }
 
     fn match_table(&mut self, t: u32, table: &Table, leaders: &BTreeSet<LocalDot>) -> Result<bool, Error> {
+        // What the files had in common as copies is one whatever its keys say by now.
+        if self.s.last && self.match_same_ids(t, table, leaders, true)? {
+            return Ok(true);
+        }
         let mut lists: Vec<Vec<usize>> = table.identity.clone();
         if table.key == Key::Content {
             lists = vec![(0..table.columns.len()).collect()];
@@ -318,7 +322,7 @@ impl Txn<'_> {
             };
         }
         if !found && self.s.last {
-            found |= self.match_same_ids(t, table, leaders)?;
+            found |= self.match_same_ids(t, table, leaders, false)?;
         }
         Ok(found)
     }
@@ -391,7 +395,13 @@ impl Txn<'_> {
 
     /// Design §6.3: rows that were there before the nodes met, with the same id and the same content; or the files
     /// began as copies.
-    fn match_same_ids(&mut self, t: u32, table: &Table, leaders: &BTreeSet<LocalDot>) -> Result<bool, Error> {
+    fn match_same_ids(
+        &mut self,
+        t: u32,
+        table: &Table,
+        leaders: &BTreeSet<LocalDot>,
+        as_copies: bool,
+    ) -> Result<bool, Error> {
         if table.surrogate().is_none() {
             return Ok(false);
         }
@@ -405,16 +415,8 @@ impl Txn<'_> {
             for &s in &sources {
                 let rec = &self.births[s].rec;
                 let (Some(id), true) = (rec.origin, rec.alone) else { continue };
-                // Of files that began as copies, what was there before capture. What came after is another row.
-                let began = self.s.began[self.births[s].b.replica() as usize];
-                let copies = began == Began::Copies && self.births[s].rec.is_older_than_capture();
-                let b = match self.by_key(t, &LocalKey::Id(id))? {
-                    Some(i) => self.births[i].b,
-                    None => match self.last_at(t, id)?.filter(|_| copies) {
-                        Some(b) => b,
-                        None => continue,
-                    },
-                };
+                let (began, copies) = self.began_as(s);
+                let Some(b) = self.row_of_id(t, id, copies)? else { continue };
                 let mine = self.class(t, b)?;
                 let members = self.members(&mine)?;
                 let there = |rec: &Record| rec.alone && rec.origin == Some(id);
@@ -427,7 +429,7 @@ impl Txn<'_> {
                 let one = match began {
                     Began::Copies if copies => true,
                     Began::Separate => false,
-                    Began::Copies | Began::AsFound => self.same_content(t, &sources, &mine)?,
+                    Began::Copies | Began::AsFound => !as_copies && self.same_content(t, &sources, &mine)?,
                 };
                 if one && !self.kept_apart(t, l, mine.leader)? {
                     found |= self.make_edge(t, l, mine.leader, AliasKind::Key)?;
@@ -436,6 +438,21 @@ impl Txn<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// How the file of a birth began, and whether it is one of the rows that copies have in common: what was there before
+    /// capture. What came after is another row.
+    fn began_as(&self, i: usize) -> (Began, bool) {
+        let began = self.s.began[self.births[i].b.replica() as usize];
+        (began, began == Began::Copies && self.births[i].rec.is_older_than_capture())
+    }
+
+    /// The birth whose row has this id here; of copies also that of the row that had it last.
+    fn row_of_id(&mut self, t: u32, id: i64, copies: bool) -> Result<Option<LocalDot>, Error> {
+        Ok(match self.by_key(t, &LocalKey::Id(id))? {
+            Some(i) => Some(self.births[i].b),
+            None => self.last_at(t, id)?.filter(|_| copies),
+        })
     }
 
     fn same_content(&mut self, t: u32, sources: &[usize], other: &Class) -> Result<bool, Error> {
@@ -479,8 +496,11 @@ impl Txn<'_> {
         for &s in sources {
             if let (Some(id), true) = (self.births[s].rec.origin, self.births[s].rec.alone)
                 && table.surrogate().is_some()
-                && let Some(i) = self.by_key(t, &LocalKey::Id(id))?
+                && let copies = self.began_as(s).1
+                && let Some(b) = self.row_of_id(t, id, copies)?
+                && let Some(i) = self.find(t, b)?
                 && self.births[i].rec.alone
+                && self.class(t, b)?.leader != class.leader
             {
                 return Ok(true);
             }

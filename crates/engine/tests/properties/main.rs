@@ -30,7 +30,7 @@ const TIME: Duration = Duration::from_secs(25);
 fn plan(seed: u64) -> (Schema, Schedule) {
     let mut r = Prng::new(seed);
     let mut wide = Prng::new(!seed);
-    let schema = Schema::random(&mut r).widen(&mut wide);
+    let schema = Schema::random(&mut r).widen(&mut wide).spread(&mut Prng::new(seed ^ 0x5EED));
     let nodes = [2, 2, 2, 3, 3][r.below(5)];
     (schema, Schedule::of(nodes, &mut r).widen(&mut wide))
 }

@@ -111,7 +111,7 @@ impl Schedule {
 
     /// Out of numbers of its own, so that what a seed gave before stays.
     pub fn widen(mut self, r: &mut Prng) -> Schedule {
-        self.copies = self.nodes == 2 && !self.before[0].is_empty() && r.chance(35);
+        self.copies = !self.before[0].is_empty() && r.chance(35);
         for node in 0..self.nodes {
             let at = r.below(self.ops.len() + 1);
             self.ops.insert(at, Op::Migrate(node));

@@ -110,7 +110,7 @@ pub fn quote(name: &str) -> String {
 }
 
 /// Logical names; the later are referred to by the earlier.
-pub const DATABASES: [&str; 2] = ["main", "other"];
+pub const DATABASES: [&str; 3] = ["main", "other", "third"];
 
 const ODD: [&str; 8] = ["order items", "select", "tëam", "a\"b", "from", "x.y", "new", "Group"];
 
@@ -237,7 +237,7 @@ pub fn parent(r: &mut Prng, tables: &[Table]) -> Table {
 }
 
 /// Rows with an id and a unique name.
-fn named(r: &mut Prng, tables: &[Table], db: usize) -> Table {
+pub fn named(r: &mut Prng, tables: &[Table], db: usize) -> Table {
     let mut b = Builder::new(db, name(r, "n", tables));
     b.id(r);
     let collate = ["", " COLLATE NOCASE"][r.below(2)];
@@ -250,21 +250,21 @@ fn named(r: &mut Prng, tables: &[Table], db: usize) -> Table {
 }
 
 /// Rows with an id that refer to another, by its id or its name.
-fn child(r: &mut Prng, tables: &[Table], to: usize) -> Table {
+pub fn child(r: &mut Prng, tables: &[Table], to: usize, db: usize) -> Table {
     let parent = &tables[to];
     let target = match (parent.id(), parent.place(&Role::Key)) {
         (Some(_), Some(k))
-            if parent.db == 0 && parent.unique.contains(&k) && parent.identity.contains(&vec![k]) && r.chance(25) =>
+            if parent.db == db && parent.unique.contains(&k) && parent.identity.contains(&vec![k]) && r.chance(25) =>
         {
             k
         }
         (Some(id), _) => id,
         (None, _) => parent.key[0],
     };
-    let mut b = Builder::new(0, name(r, "c", tables));
+    let mut b = Builder::new(db, name(r, "c", tables));
     b.id(r);
     let how =
-        if parent.db != 0 || (r.chance(20) && parent.key == [target]) { "" } else { ACTIONS[r.below(ACTIONS.len())] };
+        if parent.db != db || (r.chance(20) && parent.key == [target]) { "" } else { ACTIONS[r.below(ACTIONS.len())] };
     b.reference("up", tables, to, target, how, !how.contains("NULL") && r.chance(50));
     b.tag();
     if r.chance(40) {
@@ -402,7 +402,7 @@ impl Schema {
                 1 => named(r, &tables, 0),
                 2..=4 => {
                     let to = if two && r.chance(40) { 1 } else { single[r.below(single.len())] };
-                    child(r, &tables, to)
+                    child(r, &tables, to, 0)
                 }
                 5 => tree(r, &tables),
                 6 | 7 => {

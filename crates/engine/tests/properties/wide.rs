@@ -1,7 +1,7 @@
 //! What makes a random schema wider: policies, rows judged as a whole, a CHECK over two columns, and columns and tables
 //! that a later version of the application brings.
 use super::prng::Prng;
-use super::schema::{Builder, Column, Role, Schema, Table, parent, quote};
+use super::schema::{Builder, Column, Role, Schema, Table, child, named, parent, quote};
 
 impl Schema {
     /// Out of numbers of its own, so that what a seed gave before stays.
@@ -30,6 +30,21 @@ impl Schema {
                 t.history = true;
                 t.review.clear();
                 self.tables.push(t);
+            }
+        }
+        self
+    }
+
+    /// Three files, of which each refers to those after it. Out of numbers of its own, too.
+    pub fn spread(mut self, r: &mut Prng) -> Schema {
+        if r.chance(15) {
+            for db in self.databases()..3 {
+                let (t, to) = (named(r, &self.tables, db), self.tables.len());
+                self.tables.push(t);
+                for from in 0..db {
+                    let t = child(r, &self.tables, to, from);
+                    self.tables.push(t);
+                }
             }
         }
         self

@@ -1,5 +1,7 @@
 //! The counterexamples that brought the rules of the merge about, and what random schedules found since: each is
 //! written once by hand, with clocks of its own.
+mod copies;
+#[path = "../replicas/mod.rs"]
 mod replicas;
 use lockstep_engine::change::ConflictKind;
 use lockstep_engine::id::Millis;
@@ -455,29 +457,6 @@ fn a_row_that_comes_back_takes_no_id_that_another_had_since_and_left() {
     s.everybody();
     s.show("SELECT x FROM p ORDER BY x", &["new", "old"]);
     assert_eq!(s.nodes[1].rows("SELECT x FROM p WHERE id = 2"), [""; 0]);
-}
-
-#[test]
-fn of_files_that_began_as_copies_only_what_was_there_is_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let made = |name: &str, after: &str| {
-        let r = Replica::new(dir.path(), name, SCHEMA);
-        r.sql("INSERT INTO p VALUES (1, NULL, 'there', 'y')");
-        let r = r.attach("");
-        r.sql(after);
-        r
-    };
-    let a = made("a", "UPDATE p SET y = 'edited'; INSERT INTO p VALUES (2, NULL, 'of a', '')");
-    let b = made("b", "INSERT INTO p VALUES (2, NULL, 'of b', '')");
-    for (here, there) in [(&a, &b), (&b, &a)] {
-        let replica = there.open().summary().unwrap().replica;
-        here.open().began(replica, lockstep_engine::contact::Began::Copies, now()).unwrap();
-    }
-    settle(&[&a, &b]);
-    for r in [&a, &b] {
-        assert_eq!(r.rows("SELECT x FROM p ORDER BY x"), ["of a", "of b", "there"], "{}", r.name);
-        assert_eq!(r.rows("SELECT id, y FROM p WHERE x = 'there'"), ["1 edited"], "{}", r.name);
-    }
 }
 
 #[test]

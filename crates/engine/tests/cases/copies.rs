@@ -1,0 +1,62 @@
+//! Files that began as copies of one.
+use super::SCHEMA;
+use super::replicas::*;
+use lockstep_engine::contact::Began;
+
+/// Two files that had the same rows, and what was written to each after that.
+fn copies(after_a: &str, after_b: &str) -> (tempfile::TempDir, Replica, Replica) {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str, after: &str| {
+        let r = Replica::new(dir.path(), name, SCHEMA);
+        r.sql("INSERT INTO p VALUES (1, NULL, 'there', 'y'); INSERT INTO n VALUES (1, 'k', 'there')");
+        let r = r.attach("");
+        r.sql(after);
+        r
+    };
+    let (a, b) = (made("a", after_a), made("b", after_b));
+    for (here, there) in [(&a, &b), (&b, &a)] {
+        let replica = there.open().summary().unwrap().replica;
+        here.open().began(replica, Began::Copies, now()).unwrap();
+    }
+    (dir, a, b)
+}
+
+#[test]
+fn of_files_that_began_as_copies_only_what_was_there_is_one() {
+    let (_d, a, b) = copies(
+        "UPDATE p SET y = 'edited'; INSERT INTO p VALUES (2, NULL, 'of a', '')",
+        "INSERT INTO p VALUES (2, NULL, 'of b', '')",
+    );
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT x FROM p ORDER BY x"), ["of a", "of b", "there"], "{}", r.name);
+        assert_eq!(r.rows("SELECT id, y FROM p WHERE x = 'there'"), ["1 edited"], "{}", r.name);
+    }
+}
+
+#[test]
+fn a_copy_that_deleted_a_row_knows_it_again_however_the_delta_is_cut() {
+    let after = ("DELETE FROM p WHERE id = 1", "INSERT INTO p VALUES (2, NULL, 'of b', ''), (3, NULL, 'too', '')");
+    for items in [1, 1000] {
+        let (_d, a, b) = copies(after.0, after.1);
+        pull_by(&a, &b, items);
+        // Nobody deleted the row at b: it lives, and is the one that a had.
+        assert_eq!(a.rows("SELECT x FROM p ORDER BY x"), ["of b", "there", "too"], "{items}");
+        assert_eq!(a.rows("SELECT id FROM p WHERE x = 'there'"), ["1"], "{items}");
+        settle(&[&a, &b]);
+    }
+}
+
+#[test]
+fn a_row_of_copies_stays_itself_when_its_key_becomes_that_of_a_new_row() {
+    let (_d, a, b) = copies("UPDATE n SET k = 'taken'", "INSERT INTO n VALUES (2, 'taken', 'of b')");
+    settle(&[&a, &b]);
+    // Who is called so, a person has to say: each goes on showing what its application sees.
+    assert_eq!(a.rows("SELECT k, v FROM n ORDER BY v"), ["taken there"]);
+    assert_eq!(b.rows("SELECT k, v FROM n ORDER BY v"), ["taken of b", "k there"]);
+    b.sql("UPDATE n SET k = 'free' WHERE id = 2");
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT k, v FROM n ORDER BY v"), ["free of b", "taken there"], "{}", r.name);
+    }
+}
