@@ -165,6 +165,8 @@ pub struct Record {
     pub origin: Option<i64>,
     /// It was there before its file met another replica.
     pub alone: bool,
+    /// It was there before its file was captured, as an insert said that is not among the entries any more.
+    pub older: bool,
     /// It has alias edges.
     pub linked: bool,
     /// Something of its class is held here.
@@ -195,6 +197,10 @@ impl Record {
 
     /// It was there before its file was captured: its insert is ranked by what the row says of its age.
     pub fn is_older_than_capture(&self) -> bool {
+        self.older || self.says_older()
+    }
+
+    fn says_older(&self) -> bool {
         self.entries.iter().any(|e| e.existence == Some(Existence::Lives) && e.write.rank.is_some())
     }
 
@@ -228,7 +234,8 @@ impl Record {
             | u64::from(self.held) << 3
             | u64::from(self.unshown) << 4
             | u64::from(self.was.is_some()) << 5
-            | u64::from(!self.awaits.is_empty()) << 6;
+            | u64::from(!self.awaits.is_empty()) << 6
+            | u64::from(self.older && !self.says_older()) << 7;
         put(&mut o, flags);
         o.extend_from_slice(&self.hash.to_le_bytes());
         self.accounts.iter().for_each(|&a| put(&mut o, u64::from(a)));
@@ -265,7 +272,7 @@ impl Record {
         };
         let n = get(i)?;
         let entries = (0..n).map(|_| decode_entry(i)).collect::<Option<_>>()?;
-        Some(Record {
+        let mut rec = Record {
             origin,
             alone: flags & 2 != 0,
             linked: flags & 4 != 0,
@@ -276,7 +283,10 @@ impl Record {
             accounts,
             awaits,
             entries,
-        })
+            older: flags & 128 != 0,
+        };
+        rec.older |= rec.says_older();
+        Some(rec)
     }
 }
 
@@ -489,6 +499,7 @@ mod tests {
         let r = Record {
             origin: Some(-5),
             alone: true,
+            older: true,
             linked: false,
             held: true,
             unshown: true,

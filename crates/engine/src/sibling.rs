@@ -164,16 +164,15 @@ impl Txn<'_> {
             .query_row(params![f.n, x.0], |r| r.get(0))
             .optional()?;
         let at = anchor.flatten().unwrap_or(x.0);
-        let row: Option<(Option<LocalKey>, Vec<u8>)> = self
+        let row: Option<Option<LocalKey>> = self
             .c
-            .prepare_cached(&format!("SELECT k, rec FROM {}._lockstep_row_{} WHERE b = ?1", f.schema, f.n))?
-            .query_row([at], |r| Ok((r.get(0)?, r.get(1)?)))
+            .prepare_cached(&format!("SELECT k FROM {}._lockstep_row_{} WHERE b = ?1", f.schema, f.n))?
+            .query_row([at], |r| r.get(0))
             .optional()?;
-        let Some((key, rec)) = row else { return Ok(Foreign::Unknown) };
+        let Some(key) = row else { return Ok(Foreign::Unknown) };
         let Some(key) = key else {
-            let rec = Record::decode(&rec).ok_or_else(|| crate::store::damaged("a record of a sibling"))?;
-            let dead = rec.accounts[2] > 0 && rec.accounts[3] == 0;
-            return Ok(if dead { Foreign::Dead } else { Foreign::Waiting });
+            let lives = self.foreign_class(&f, at)?.iter().any(|(_, rec)| self.rec_lives(rec));
+            return Ok(if lives { Foreign::Waiting } else { Foreign::Dead });
         };
         Ok(match self.target_value(&f, &key, target)? {
             Some(v) => Foreign::Here(v),
@@ -218,27 +217,36 @@ impl Txn<'_> {
             .query_row([key], |r| r.get(0))
             .optional()?;
         let Some(b) = b else { return Ok(None) };
-        // The members of its class that live.
+        let complete: Vec<(LocalDot, Record)> =
+            self.foreign_class(&f, b)?.into_iter().filter(|(_, rec)| rec.complete()).collect();
+        let mut living: Vec<LocalDot> =
+            complete.iter().filter(|(_, rec)| self.rec_lives(rec)).map(|(b, _)| *b).collect();
+        if living.is_empty() {
+            living = complete.into_iter().map(|(b, _)| b).collect();
+        }
+        Ok(Some(living.into_iter().min_by_key(|b| self.id_of(*b)).unwrap_or_else(|| Self::ours(&f, b))))
+    }
+
+    /// The births of the class of a birth there, with what is known of each, by our numbers of the replicas.
+    fn foreign_class(&self, f: &ForeignTable, b: i64) -> Result<Vec<(LocalDot, Record)>, Error> {
         let members: Vec<(i64, Vec<u8>)> = self
             .c
             .prepare_cached(&format!(
-                "SELECT r.b, r.rec FROM {s}._lockstep_class AS c JOIN {s}._lockstep_class AS o ON o.t = c.t AND o.leader = c.leader
+                "SELECT b, rec FROM {s}._lockstep_row_{n} WHERE b = ?2 UNION
+                 SELECT r.b, r.rec FROM {s}._lockstep_class AS c
+                 JOIN {s}._lockstep_class AS o ON o.t = c.t AND o.leader = c.leader
                  JOIN {s}._lockstep_row_{n} AS r ON r.b = o.b WHERE c.t = ?1 AND c.b = ?2",
                 s = f.schema,
                 n = f.n
             ))?
             .query_map(params![f.n, b], |r| Ok((r.get(0)?, r.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        let mut best = None;
-        for (m, rec) in members {
-            let rec = Record::decode(&rec).ok_or_else(|| crate::store::damaged("a record of a sibling"))?;
-            let d = Self::ours(&f, m);
-            // A birth of a shown class that is not counted as deleted lives.
-            if rec.accounts[2] == 0 && rec.complete() && best.is_none_or(|o| self.id_of(d) < self.id_of(o)) {
-                best = Some(d);
-            }
-        }
-        Ok(Some(best.unwrap_or_else(|| Self::ours(&f, b))))
+        let known = members.into_iter().map(|(b, rec)| {
+            let mut rec = Record::decode(&rec).ok_or_else(|| crate::store::damaged("a record of a sibling"))?;
+            rec.entries.iter_mut().for_each(|e| e.write.dot = Self::ours(f, e.write.dot.0));
+            Ok((Self::ours(f, b), rec))
+        });
+        known.collect()
     }
 }
 

@@ -97,7 +97,7 @@ impl Txn<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO _lockstep_followed (database, n, clock) VALUES (?1, ?2, ?3)")?
                 .execute(params![database, n, clock])?;
         }
-        // Rows of other files that refer to any birth of a row that moved have to follow.
+        // Rows of other files that refer to any birth of a row that moved, or that became one with another, have to follow.
         let mut followed = BTreeSet::new();
         for (t, b) in std::mem::take(&mut self.moved) {
             followed.insert((t, b));
@@ -175,6 +175,7 @@ impl Txn<'_> {
                     "INSERT OR REPLACE INTO _lockstep_class (t, b, leader, anchor) VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![t, b.0, now.0.0, now.1.map(|a| a.0)])?;
+                self.moved.insert((t, b));
             }
         }
         self.store_dots_of(i)?;

@@ -60,3 +60,13 @@ fn a_row_of_copies_stays_itself_when_its_key_becomes_that_of_a_new_row() {
         assert_eq!(r.rows("SELECT k, v FROM n ORDER BY v"), ["free of b", "taken there"], "{}", r.name);
     }
 }
+
+#[test]
+fn a_row_of_copies_that_was_deleted_is_known_again_though_another_copy_edited_it() {
+    let (_d, a, b) = copies("DELETE FROM p", "UPDATE p SET x = 'edited'");
+    settle(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT id, x FROM p"), ["1 edited"], "{}", r.name);
+        assert_eq!(r.rows("SELECT count(DISTINCT leader) FROM _lockstep_class"), ["1"], "{}", r.name);
+    }
+}

@@ -1,6 +1,7 @@
 //! The counterexamples that brought the rules of the merge about, and what random schedules found since: each is
 //! written once by hand, with clocks of its own.
 mod copies;
+mod files;
 #[path = "../replicas/mod.rs"]
 mod replicas;
 use lockstep_engine::change::ConflictKind;
@@ -41,21 +42,7 @@ impl Case {
 
     /// The application of a node writes at this second, whatever the time.
     fn at(&self, node: usize, second: i64, sql: &str) {
-        let r = &self.nodes[node];
-        let before: Vec<(String, i64)> = r
-            .rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB '_lockstep_log_*'")
-            .into_iter()
-            .map(|log| {
-                let newest = r.rows(&format!("SELECT coalesce(max(i), 0) FROM {log}"))[0].parse().unwrap();
-                (log, newest)
-            })
-            .collect();
-        r.sql(sql);
-        let day = (START + second * 1000) as f64 / 86_400_000.0 + 2_440_587.5;
-        for (log, newest) in before {
-            r.app.execute(&format!("UPDATE {log} SET at = ?1 WHERE i > ?2"), (day, newest)).unwrap();
-        }
-        r.open().harvest(Millis(START + second * 1000)).unwrap();
+        self.nodes[node].sql_at(START + second * 1000, sql);
     }
 
     fn writes(&self, node: usize, sql: &str) {

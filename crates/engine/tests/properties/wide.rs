@@ -36,6 +36,7 @@ impl Schema {
     }
 
     /// Three files, of which each refers to those after it. Out of numbers of its own, too.
+    #[allow(dead_code, reason = "the simulation has two files a node")]
     pub fn spread(mut self, r: &mut Prng) -> Schema {
         if r.chance(15) {
             for db in self.databases()..3 {

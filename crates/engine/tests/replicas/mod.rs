@@ -91,6 +91,19 @@ impl Replica {
         self
     }
 
+    /// The application writes at this time, in milliseconds, whatever the clock says; harvested at once.
+    pub fn sql_at(&self, at: i64, sql: &str) {
+        let logs = self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB '_lockstep_log_*'");
+        let newest = |log: &String| self.rows(&format!("SELECT coalesce(max(i), 0) FROM {log}"))[0].clone();
+        let before: Vec<(String, String)> = logs.iter().map(|log| (log.clone(), newest(log))).collect();
+        self.sql(sql);
+        let day = at as f64 / 86_400_000.0 + 2_440_587.5;
+        for (log, newest) in before {
+            self.app.execute(&format!("UPDATE {log} SET at = ?1 WHERE i > {newest}"), [day]).unwrap();
+        }
+        self.open().harvest(Millis(at)).unwrap();
+    }
+
     /// Rows as text, one a line.
     pub fn rows(&self, sql: &str) -> Vec<String> {
         let mut q = self.app.prepare(sql).unwrap();
