@@ -14,7 +14,7 @@ OUT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path "ui/dist*" -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: pictures help setup setup-core demo build bench test check rust-check rust-test ui ui-check console types icons clean distclean
+.PHONY: mutants pictures help setup setup-core demo build bench test check rust-check rust-test ui ui-check console types icons clean distclean
 
 help: ## Names the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ rust-test: ui/dist/index.html
 soak: ## Many more bad days and random schedules than `make test` has (SEEDS=2000 days)
 	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-tests --test simulation -- --nocapture
 	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-engine --test properties -- --nocapture
+	LOCKSTEP_WORLDS=all $(CARGO) test --locked -p lockstep-engine --test small_worlds -- --nocapture
+
+mutants: ## Puts deliberate faults into a copy, one by one: the tests have to notice each (an hour)
+	$(PYTHON) tests/mutants/run.py
 
 ui: ui/dist/index.html ## The console's pages
 

@@ -28,7 +28,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Plays it; in the folder that is recorded, if one is.
-fn play(mode: &str) {
+fn play(mode: &'static str) {
     let elsewhere = tempfile::tempdir().expect("a folder");
     match std::env::var_os("DISK_FOLDER") {
         Some(folder) => Scene::begin(Path::new(&folder), elsewhere.path(), mode).play(),

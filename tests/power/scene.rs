@@ -20,19 +20,27 @@ pub const BEGUN: &str = "begun";
 pub struct Scene {
     pub here: Replica,
     pub there: Replica,
+    mode: &'static str,
     promises: std::fs::File,
+}
+
+/// As applications do it. With a rollback journal `NORMAL` is known to risk the file itself, whoever else writes it.
+fn application(app: &Connection, mode: &str) {
+    let synchronous = if mode == "wal" { "NORMAL" } else { "FULL" };
+    app.execute_batch(&format!("PRAGMA foreign_keys = ON; PRAGMA synchronous = {synchronous}")).expect("pragmas");
 }
 
 impl Scene {
     /// Makes both files; the machine's in `folder`.
-    pub fn begin(folder: &Path, elsewhere: &Path, mode: &str) -> Scene {
+    pub fn begin(folder: &Path, elsewhere: &Path, mode: &'static str) -> Scene {
         let here = Replica::new(folder, "home", SCHEMA);
-        here.app.execute_batch(&format!("PRAGMA journal_mode = {mode}; PRAGMA synchronous = NORMAL")).expect("a mode");
+        here.rows(&format!("PRAGMA journal_mode = {mode}"));
+        application(&here.app, mode);
         let here = here.attach("");
         let there = Replica::new(elsewhere, "peer", SCHEMA).attach("");
         there.app.execute_batch("PRAGMA synchronous = OFF").expect("a pragma");
         let promises = OpenOptions::new().create(true).append(true).open(folder.join(PROMISES));
-        let mut scene = Scene { here, there, promises: promises.expect("a file") };
+        let mut scene = Scene { here, there, mode, promises: promises.expect("a file") };
         scene.promise(BEGUN);
         scene
     }
@@ -104,10 +112,7 @@ impl Scene {
                     self.here.app = Connection::open_in_memory().expect("a place to wait");
                     self.pull();
                     self.here.app = Connection::open(&self.here.path).expect("it starts again");
-                    self.here
-                        .app
-                        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL")
-                        .expect("pragmas");
+                    application(&self.here.app, self.mode);
                     self.push();
                 }
             }

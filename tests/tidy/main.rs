@@ -120,6 +120,17 @@ fn every_threat_names_a_test_that_is_there() {
 }
 
 #[test]
+fn every_deliberate_fault_still_has_its_place() {
+    let house = House::open();
+    let list: toml::Table = house.text("tests/mutants/list.toml").expect("the list").parse().expect("TOML");
+    let lost = list["mutant"].as_array().expect("faults").iter().filter(|m| {
+        let text = |k: &str| m[k].as_str().expect("a text");
+        house.text(text("file")).is_none_or(|source| source.matches(text("old")).count() != 1)
+    });
+    expect_none("faults whose text is not there once", lost.map(|m| m["name"].to_string()).collect());
+}
+
+#[test]
 fn the_readme_begins_with_the_two_commands() {
     let house = House::open();
     let readme = house.text("README.md").expect("there is a README");
