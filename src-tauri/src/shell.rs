@@ -182,8 +182,8 @@ pub(crate) fn act(app: &AppHandle, act: Act) {
         Act::SyncNow => in_background(app, "sync", |app| async move { shell.sync(&app, None).await.map(drop) }),
         Act::Pause(pause) => pause_background(app, Some(pause)),
         Act::Resume => pause_background(app, None),
-        Act::AtLogin => in_background(app, "start at login", |app| async move {
-            login::turn(&app, !login::is_on(&app))?;
+        Act::AtLogin(on) => in_background(app, "start at login", move |app| async move {
+            login::turn(&app, on)?;
             shell.changed(&app);
             Ok(())
         }),

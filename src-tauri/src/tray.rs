@@ -50,8 +50,8 @@ pub(crate) enum Act {
     Resume,
     /// Opens the window.
     Open,
-    /// Turns the start at login on or off.
-    AtLogin,
+    /// The console comes up with the desktop from now on, or no longer.
+    AtLogin(bool),
     /// Ends the console.
     Quit,
 }
@@ -61,7 +61,7 @@ const HOUR: Pause = Pause::For(Duration::from_secs(60 * 60));
 
 impl Act {
     /// Each, with the name that the desktop's menu gives back.
-    const ALL: [(Act, &str); 12] = [
+    const ALL: [(Act, &str); 13] = [
         (Act::SyncNow, "sync-now"),
         (Act::Stop, "stop"),
         (Act::Conflicts, "conflicts"),
@@ -72,7 +72,8 @@ impl Act {
         (Act::Pause(Pause::UntilResumed), "pause-resumed"),
         (Act::Resume, "resume"),
         (Act::Open, "open"),
-        (Act::AtLogin, "at-login"),
+        (Act::AtLogin(true), "at-login"),
+        (Act::AtLogin(false), "not-at-login"),
         (Act::Quit, "quit"),
     ];
 
@@ -95,8 +96,6 @@ pub(crate) enum Entry {
     Between,
     /// Does something.
     Does(Act, String),
-    /// Is on or off.
-    Ticks(Act, String, bool),
     /// Opens further entries.
     Holds(String, Vec<Entry>),
 }
@@ -167,7 +166,11 @@ impl Face {
             menu.push(Entry::Between);
         }
         menu.push(does(Act::Open, "Open Lockstep"));
-        menu.push(Entry::Ticks(Act::AtLogin, "Start at login".to_owned(), self.at_login));
+        // Words, not a tick: the desktop moves a tick with the click, before anything is done.
+        menu.push(match self.at_login {
+            true => does(Act::AtLogin(false), "Do not start at login"),
+            false => does(Act::AtLogin(true), "Start at login"),
+        });
         menu.push(does(Act::Quit, "Quit"));
         menu
     }
@@ -263,18 +266,18 @@ mod tests {
     fn the_menu_offers_what_can_be_done_now() {
         let acts = |face: &Face| -> Vec<Act> {
             let act = |e: &Entry| match e {
-                Entry::Does(act, _) | Entry::Ticks(act, ..) => Some(*act),
+                Entry::Does(act, _) => Some(*act),
                 Entry::Says(_) | Entry::Between | Entry::Holds(..) => None,
             };
             face.menu().iter().filter_map(act).collect()
         };
-        let calm = [Act::SyncNow, Act::Conflicts, Act::Pending, Act::Open, Act::AtLogin, Act::Quit];
+        let calm = [Act::SyncNow, Act::Conflicts, Act::Pending, Act::Open, Act::AtLogin(false), Act::Quit];
         assert_eq!(acts(&face(State::Fine)), calm);
         let stoppable = Face { stoppable: true, ..face(State::Syncing) };
         assert_eq!(acts(&stoppable)[0], Act::Stop);
         let paused = Face { paused: true, ..face(State::Paused) };
         assert!(acts(&paused).contains(&Act::Resume));
-        assert_eq!(acts(&face(State::Setup)), [Act::Open, Act::AtLogin, Act::Quit]);
+        assert_eq!(acts(&face(State::Setup)), [Act::Open, Act::AtLogin(false), Act::Quit]);
         assert!(face(State::Fine).menu().contains(&Entry::Does(Act::Conflicts, "Review conflicts (3)".to_owned())));
     }
 

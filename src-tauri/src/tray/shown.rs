@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tauri::{AppHandle, image::Image, include_image};
-use tray_icon::menu::{CheckMenuItem, IsMenuItem, Menu, MenuItem, PredefinedMenuItem, Submenu};
+use tray_icon::menu::{IsMenuItem, Menu, MenuItem, PredefinedMenuItem, Submenu};
 use tray_icon::{Icon, MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
 
 thread_local! {
@@ -116,7 +116,6 @@ fn item(entry: &Entry) -> Result<Box<dyn IsMenuItem>, Trouble> {
         Entry::Says(text) => Box::new(MenuItem::new(plain(text), false, None)),
         Entry::Between => Box::new(PredefinedMenuItem::separator()),
         Entry::Does(act, text) => Box::new(MenuItem::with_id(act.name(), plain(text), true, None)),
-        Entry::Ticks(act, text, on) => Box::new(CheckMenuItem::with_id(act.name(), plain(text), true, *on, None)),
         Entry::Holds(text, entries) => {
             let submenu = Submenu::new(plain(text), true);
             for entry in entries {

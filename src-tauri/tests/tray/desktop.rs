@@ -249,7 +249,7 @@ impl Tray {
         self.item.call_method("Activate", &(1, 1)).await.unwrap();
     }
 
-    /// The menu's entries with their ids, those of menus in it behind a slash; `*` marks what is ticked.
+    /// The menu's entries with their ids, those of menus in it behind a slash.
     pub async fn entries(&self) -> Vec<(i32, String)> {
         let nothing: Vec<&str> = Vec::new();
         let answer = self.menu.call_method("GetLayout", &(0, -1, nothing)).await.unwrap();
@@ -272,8 +272,7 @@ fn gather(item: &Layout, above: &str, found: &mut Vec<(i32, String)>) {
         let child: Layout = Value::from(child.clone()).downcast::<Layout>().unwrap();
         let text = |name: &str| child.1.get(name).and_then(|v| v.downcast_ref::<&str>().ok()).unwrap_or_default();
         if text("type") != "separator" {
-            let ticked = child.1.get("toggle-state").and_then(|v| v.downcast_ref::<i32>().ok()) == Some(1);
-            found.push((child.0, format!("{above}{}{}", text("label"), if ticked { "*" } else { "" })));
+            found.push((child.0, format!("{above}{}", text("label"))));
         }
         gather(&child, &format!("{above}{}/", text("label")), found);
     }

@@ -159,12 +159,14 @@ async fn sync_now_in_the_menu_syncs_while_the_window_is_hidden() {
     assert_eq!(console.ended(), None);
 
     tray.choose("Start at login").await;
-    eventually("it is ticked", async || texts(&tray).await.contains(&"Start at login*".to_owned())).await;
+    let not = "Do not start at login".to_owned();
+    eventually("the menu says it", async || texts(&tray).await.contains(&not)).await;
     let entry = desktop.dir.path().join("user/.config/autostart");
     let entry = std::fs::read_dir(entry).unwrap().next().expect("an entry").unwrap();
     assert!(std::fs::read_to_string(entry.path()).unwrap().contains("--hidden"));
-    tray.choose("Start at login*").await;
-    eventually("it is not", async || texts(&tray).await.contains(&"Start at login".to_owned())).await;
+    tray.choose(&not).await;
+    eventually("the menu says that too", async || texts(&tray).await.contains(&"Start at login".to_owned())).await;
+    assert!(!entry.path().exists());
 
     tray.choose("Quit").await;
     eventually("it ends", async || console.ended() == Some(true)).await;
