@@ -75,11 +75,10 @@ pub fn attach(
 }
 
 /// What a superadmin may want to say in the configuration, from the schema and the data of this file and its siblings.
-fn suggestions(c: &Connection, name: &str, found: &Catalog, siblings: &[Sibling]) -> Result<Vec<String>, Error> {
+fn suggestions(c: &Connection, name: &str, found: &Catalog, siblings: &[Sibling]) -> Result<Vec<Suggestion>, Error> {
     let others = beside(name, siblings)?;
     let others: Vec<Subject<'_>> = others.iter().map(Beside::subject).collect();
-    let list = suggest(Subject { name, conn: c, catalog: found }, &others)?;
-    Ok(list.iter().map(ToString::to_string).collect())
+    Ok(suggest(Subject { name, conn: c, catalog: found }, &others)?)
 }
 
 /// A database beside an attached one.

@@ -77,6 +77,7 @@ impl Database {
 
     fn audit_for(&mut self, cause: Cause, before: Option<&Copy>, now: Millis) -> Result<Vec<String>, Error> {
         self.catalog = Rc::new(catalog::read(&self.c, self.name(), &self.config()?)?);
+        self.fill_in_guard();
         let catalog = self.catalog.clone();
         let mut findings = self.write_unchecked(now, |txn| {
             let mut findings = Vec::new();

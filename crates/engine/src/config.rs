@@ -33,8 +33,8 @@ pub struct TableConfig {
     pub history: bool,
     /// The column that says when a row was last changed, for rows older than Lockstep.
     pub modified: Option<String>,
-    /// When a run's deletes wait for a person.
-    pub guard: Guard,
+    /// When a run's deletes wait for a person. None: as the node says for all tables.
+    pub guard: Option<Guard>,
 }
 
 impl Default for TableConfig {
@@ -47,7 +47,7 @@ impl Default for TableConfig {
             merge: MergeUnit::Column,
             history: true,
             modified: None,
-            guard: Guard::default(),
+            guard: None,
         }
     }
 }

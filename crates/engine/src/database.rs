@@ -5,7 +5,7 @@
 pub use crate::attach::{AttachOptions, attach, detach, hold_against};
 use crate::catalog::Catalog;
 use crate::change::Batch;
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, Guard};
 use crate::contact::Began;
 use crate::error::Error;
 use crate::extract::Limit;
@@ -42,6 +42,8 @@ pub struct Database {
     /// Triggers of the application that should run on what is applied, and can't.
     unfit: Vec<String>,
     rows_whole: bool,
+    /// For tables of which the configuration does not say it.
+    pub(crate) guard: Guard,
 }
 
 /// The configuration that a file was attached with.
@@ -104,7 +106,8 @@ impl Database {
         wanted.dedup();
         let unfit = feeders::install(&c, &catalog)?;
         let siblings = Siblings::attach(&c, siblings, &name, &wanted)?;
-        Ok(Database { path: path.to_owned(), c, catalog, siblings, name, chance: [0; 16], unfit, rows_whole: false })
+        let (path, guard) = (path.to_owned(), Guard::default());
+        Ok(Database { path, c, catalog, siblings, name, chance: [0; 16], unfit, rows_whole: false, guard })
     }
 
     /// Calls `f` at every step of SQLite's machine, to count work; None: no more.
@@ -161,6 +164,7 @@ impl Database {
                 name: t.name.clone(),
                 rows: t.rows.max(0) as u64,
                 synced: t.synced,
+                columns: table.columns.iter().map(|c| c.name.clone()).collect(),
                 surrogate: table.surrogate().map(|p| table.columns[p].name.clone()),
                 identity: table.identity.iter().map(|k| names(k)).collect(),
                 references: table

@@ -78,6 +78,12 @@ pub enum Error {
         /// Column.
         column: String,
     },
+    /// The row was written since it was shown.
+    #[error("the row in `{table}` has been written since it was shown")]
+    Written {
+        /// Table.
+        table: String,
+    },
     /// Other rows refer to the one that is to go.
     #[error("{rows} rows that refer to it would go with it, and {cleared} would lose their reference")]
     Others {
@@ -148,7 +154,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Unknown { .. } => "unknown",
-            Error::Changed { .. } => "changed",
+            Error::Changed { .. } | Error::Written { .. } => "changed",
             Error::Others { .. } => "others",
             Error::StillHeld { .. } => "still_held",
             Error::NotDecidable { .. } => "not_decidable",
@@ -171,6 +177,7 @@ impl Error {
             Error::Changed { .. } => {
                 "look at it with `lockstep conflicts show`, then say --anyway if you still want to"
             }
+            Error::Written { .. } => "look at the row again; whatever was written since can be brought back too",
             Error::Others { .. } => "look at them first, then say --anyway if you want that",
             Error::StillHeld { reason, .. } => match reason {
                 ConflictKind::Unique => {

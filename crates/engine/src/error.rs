@@ -93,6 +93,9 @@ pub enum Error {
     /// A person's decision can't be carried out.
     #[error(transparent)]
     Decision(#[from] crate::decide::Error),
+    /// A table can't be synced like that.
+    #[error(transparent)]
+    Configure(#[from] crate::configure::Error),
     /// Our own tables are damaged.
     #[error("the tables of Lockstep in this file are damaged: {what}")]
     Damaged {
@@ -133,6 +136,7 @@ impl Error {
             Error::BadBatch { .. } => "bad_batch",
             Error::Poisoned { .. } => "constraint",
             Error::Decision(e) => e.code(),
+            Error::Configure(e) => e.code(),
             Error::Damaged { .. } => "damaged",
         }
     }
@@ -157,6 +161,7 @@ impl Error {
             }
             Error::SchemaMoves { .. } => "let the migration finish, then sync again",
             Error::Decision(e) => e.hint(),
+            Error::Configure(e) => e.hint(),
             Error::OtherName { .. } => "use the name it has, or detach it first",
             Error::Poisoned { .. } | Error::StartNotReached { .. } => {
                 "nothing to do: the next round sends what is missing"

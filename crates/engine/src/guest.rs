@@ -172,6 +172,14 @@ fn named(path: &Path, source: rusqlite::Error) -> Error {
     }
 }
 
+/// Is the file in write-ahead logging, in which readers and writers don't wait for each other?
+pub fn is_wal(path: &Path) -> Result<bool, Error> {
+    let c = open(path)?;
+    let mode: rusqlite::Result<String> = c.query_row("PRAGMA main.journal_mode", [], |r| r.get(0));
+    let sqlite = |source| Error::Sqlite { path: path.to_owned(), source };
+    Ok(mode.map_err(sqlite)?.eq_ignore_ascii_case("wal"))
+}
+
 /// Writes a consistent copy of a live database to `to`; `clean`: without anything of ours. What `to` held is replaced.
 ///
 /// # Errors

@@ -161,7 +161,7 @@ impl Txn<'_> {
     }
 
     /// The key that a row without a surrogate id had, from its registers.
-    fn last_key(&mut self, i: usize, table: &Table) -> Result<Option<LocalKey>, Error> {
+    pub(crate) fn last_key(&mut self, i: usize, table: &Table) -> Result<Option<LocalKey>, Error> {
         let t = self.births[i].t;
         let mut values = Vec::new();
         for &p in table.key_places() {
@@ -175,7 +175,7 @@ impl Txn<'_> {
         Ok(LocalKey::of_values(table, &values, || None))
     }
 
-    fn history_of(&mut self, t: u32, leader: LocalDot) -> Result<RowHistory, Error> {
+    pub(crate) fn history_of(&mut self, t: u32, leader: LocalDot) -> Result<RowHistory, Error> {
         let class = self.class(t, leader)?;
         let lives = self.class_lives(&class)?;
         let mut all: BTreeMap<LocalDot, Gathered> = BTreeMap::new();

@@ -18,7 +18,7 @@ pub struct AttachReport {
     /// Sentences about what a person may want to mend.
     pub warnings: Vec<String>,
     /// Sentences about what the configuration might say, with the evidence.
-    pub suggestions: Vec<String>,
+    pub suggestions: Vec<crate::suggest::Suggestion>,
 }
 
 /// One synced table.
@@ -30,6 +30,8 @@ pub struct AttachedTable {
     pub rows: u64,
     /// Captured here.
     pub synced: bool,
+    /// Its columns that can be written.
+    pub columns: Vec<String>,
     /// The surrogate id, if it has one.
     pub surrogate: Option<String>,
     /// Identity keys, by column names.

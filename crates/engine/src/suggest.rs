@@ -3,6 +3,7 @@
 //! Always true here: nothing is written; no table is read beyond [`SAMPLE`] rows. Evidence is counted and shown, since
 //! a name proves nothing: a person confirms each suggestion by writing it into the configuration, and each says how.
 //! Not here: what the schema itself declares, which [`crate::catalog`] reads and follows without asking.
+mod accept;
 mod both;
 mod identity;
 mod names;

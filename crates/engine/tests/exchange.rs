@@ -526,7 +526,7 @@ fn attach_suggests_what_the_configuration_might_say() {
         &mut |_, _| {},
     )
     .unwrap();
-    let all = report.suggestions.join("\n");
+    let all = report.suggestions.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(all.contains("setting: rows with the same `k`"), "{all}");
     assert!(all.contains("team: `id` is given out by each server"), "{all}");
 }

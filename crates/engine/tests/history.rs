@@ -48,7 +48,7 @@ fn that_said(r: &Replica, table: &str, key: &str, column: &str, text: &str) -> S
 }
 
 fn restore(r: &Replica, table: &str, key: &str, version: &str, children: bool) -> Restored {
-    r.open().restore(table, key, version, children, now()).unwrap()
+    r.open().restore(table, key, version, children, None, now()).unwrap()
 }
 
 #[test]
@@ -140,7 +140,10 @@ fn a_deleted_row_comes_back_under_its_id_or_a_new_one() {
     a.sql("DELETE FROM team").harvest();
     settle(&[&a, &b]);
     let grave = histories(&a, "team", "1")[0].versions[0].id.clone();
-    assert!(matches!(a.open().restore("team", "1", &grave, false, now()), Err(Error::Decision(Refused::NoValues))));
+    assert!(matches!(
+        a.open().restore("team", "1", &grave, false, None, now()),
+        Err(Error::Decision(Refused::NoValues))
+    ));
     let version = that_said(&a, "team", "1", "name", "n1");
     assert_eq!(restore(&a, "team", "1", &version, false).key.as_deref(), Some("1"));
     settle(&[&a, &b]);

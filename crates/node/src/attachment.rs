@@ -7,16 +7,17 @@ use crate::home::Work;
 use crate::node::{Node, timestamp};
 use crate::shelf::ordered;
 use crate::state::AttachedDatabase;
-use crate::{Error, Result, platform};
-use lockstep_engine::config::DatabaseConfig;
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, configure, platform};
+use lockstep_engine::config::{DatabaseConfig, TableConfig};
+use lockstep_engine::suggest::Suggestion;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What to attach, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attach {
     /// Logical name and file.
     pub databases: Vec<(String, PathBuf)>,
@@ -26,15 +27,24 @@ pub struct Attach {
     pub wal: bool,
     /// Write a backup of each first.
     pub backup: bool,
+    /// What a person accepted of that which [`Node::inspect`] suggests: database, and the suggestion.
+    pub accepted: Vec<(String, Suggestion)>,
+    /// What a person says of single tables, in place of what the configuration says: database, table.
+    pub said: Vec<(String, String, TableConfig)>,
 }
 
 /// What was attached, as `attach` and `tables` print it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DatabaseReport {
     /// Logical name.
     pub name: String,
     /// Its file.
     pub file: String,
+    /// Is it in write-ahead logging?
+    pub wal: bool,
+    /// What was said of its tables.
+    #[serde(skip)]
+    pub config: DatabaseConfig,
     /// The backup that was written first.
     pub backup: Option<String>,
     /// Its tables.
@@ -43,8 +53,13 @@ pub struct DatabaseReport {
     pub left_out: Vec<LeftOut>,
     /// What a person should look at.
     pub warnings: Vec<String>,
-    /// What the configuration might say, with the evidence.
-    pub suggestions: Vec<String>,
+    /// What the configuration might say, with the evidence. Printed as sentences.
+    #[serde(serialize_with = "as_sentences")]
+    pub suggestions: Vec<Suggestion>,
+}
+
+fn as_sentences<S: Serializer>(suggestions: &[Suggestion], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(suggestions.iter().map(ToString::to_string))
 }
 
 /// A table that can't be synced.
@@ -65,6 +80,8 @@ pub struct TableReport {
     pub rows: u64,
     /// Is it synced?
     pub synced: bool,
+    /// Its columns that can be written.
+    pub columns: Vec<String>,
     /// The column whose numbers mean something on one node only.
     pub surrogate: Option<String>,
     /// The columns by which people know a row: one list for each key.
@@ -78,10 +95,10 @@ pub struct TableReport {
 impl TableReport {
     /// With the warnings that concern it, which the engine writes as `table: text`.
     fn of(t: AttachedTable, warnings: &[String]) -> TableReport {
-        let AttachedTable { name, rows, synced, surrogate, identity, references, .. } = t;
+        let AttachedTable { name, rows, synced, columns, surrogate, identity, references, .. } = t;
         let prefix = format!("{name}: ");
         let warnings = warnings.iter().filter_map(|w| w.strip_prefix(&prefix)).map(str::to_owned).collect();
-        TableReport { name, rows, synced, surrogate, identity, references, warnings }
+        TableReport { name, rows, synced, columns, surrogate, identity, references, warnings }
     }
 }
 
@@ -181,7 +198,10 @@ impl Node {
     }
 
     /// The databases that are meant, with what the configuration says of each.
-    pub(crate) fn wanted(attach: &Attach) -> Result<Vec<AttachedDatabase>> {
+    ///
+    /// Where `lockstep.toml` is silent about a database that is attached, what was said of it stands.
+    pub(crate) fn wanted(&self, attach: &Attach) -> Result<Vec<AttachedDatabase>> {
+        let known = self.state().databases()?;
         let mut config = read_config(attach)?;
         let mut wanted = Vec::new();
         for (name, file) in &attach.databases {
@@ -190,14 +210,22 @@ impl Node {
             }
             let io = |source| ConfigError::Io { path: file.clone(), source };
             let file = std::fs::canonicalize(file).map_err(io)?;
-            let config = config.databases.remove(name).unwrap_or_default();
+            let said = config.databases.remove(name);
+            let stands = || known.iter().find(|d| d.name == *name).map(|d| d.config.clone());
+            let mut config = said.or_else(stands).unwrap_or_default();
+            for (_, suggestion) in attach.accepted.iter().filter(|(database, _)| database == name) {
+                suggestion.accept(&mut config);
+            }
+            for (_, table, said) in attach.said.iter().filter(|(database, ..)| database == name) {
+                config.tables.insert(table.clone(), said.clone());
+            }
             wanted.push(AttachedDatabase { name: name.clone(), file, config });
         }
         Ok(wanted)
     }
 
     fn attach_now(&self, attach: &Attach, progress: AttachProgress<'_>) -> Result<Vec<DatabaseReport>> {
-        let wanted = Node::wanted(attach)?;
+        let wanted = self.wanted(attach)?;
         let before = self.state().databases()?;
         for database in &wanted {
             self.state().add_database(database, self.now())?;
@@ -237,6 +265,7 @@ impl Node {
         let mut report = self.attach_file(database, &siblings, attach.wal, progress)?;
         let (name, now) = (self.name()?, self.now());
         let summary = self.with_database(database, |db| {
+            configure::take_up(db, &database.config, now)?;
             let summary = db.summary()?;
             db.name_replica(summary.replica, &name, now)?;
             Ok(summary)
@@ -268,12 +297,18 @@ impl Node {
         Ok(DatabaseReport {
             name: database.name.clone(),
             file: database.file.display().to_string(),
+            wal: self.is_wal(database)?,
+            config: database.config.clone(),
             backup: None,
             tables: report.tables.into_iter().map(|t| TableReport::of(t, &report.warnings)).collect(),
             left_out: report.left_out.into_iter().map(|l| LeftOut { name: l.name, reason: l.reason }).collect(),
             warnings: report.warnings,
             suggestions: report.suggestions,
         })
+    }
+
+    pub(crate) fn is_wal(&self, database: &AttachedDatabase) -> Result<bool> {
+        engine::is_wal(&database.file).map_err(|e| Error::engine(&database.name, e))
     }
 
     pub(crate) fn free_backup(&self, name: &str, at: &str) -> PathBuf {
@@ -302,8 +337,10 @@ impl Node {
         databases
             .into_iter()
             .map(|database| {
-                let tables = self.with_database(&database, |db| db.tables())?;
+                let (tables, config) = self.with_database(&database, |db| Ok((db.tables()?, db.config()?)))?;
                 Ok(DatabaseReport {
+                    wal: self.is_wal(&database)?,
+                    config,
                     name: database.name,
                     file: database.file.display().to_string(),
                     backup: None,

@@ -95,6 +95,26 @@ pub struct Parted {
     pub waiting: u64,
 }
 
+/// A row, and what people recognise it by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundRow {
+    /// Its key here, or the last it had; null: it has none.
+    pub key: serde_json::Value,
+    /// Is it shown here?
+    pub lives: bool,
+    /// Columns of its identity key, with their values as JSON shows them.
+    pub identity: Vec<(String, serde_json::Value)>,
+}
+
+/// A part of the rows that were found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundRows {
+    /// How many there are in all.
+    pub total: u64,
+    /// These of them.
+    pub rows: Vec<FoundRow>,
+}
+
 impl Node {
     /// The rows of `DB.TABLE` that have this key here, or had it when they were last shown; the one that has it comes
     /// first. A composite key is a JSON array.
@@ -138,10 +158,32 @@ impl Node {
         Ok(found.into_iter().map(row).collect())
     }
 
-    /// Writes again what a version wrote, with the rows that refer to it and went with it where `children` says so.
-    pub fn restore(&self, table: &str, text: &str, version: &str, children: bool) -> Result<Restored> {
+    /// Rows of `DB.TABLE` whose key or identity has this text in it, those that are gone too: so many from there on.
+    pub fn find_rows(&self, table: &str, text: &str, span: (usize, usize)) -> Result<FoundRows> {
         let (database, table) = self.table_named(table)?;
-        let done = self.decide_in(&database.name, |db, now| db.restore(&table, text, version, children, now))?;
+        let now = self.now();
+        let found = self.with_database(&database, |db| db.find_rows(&table, text, span, now))?;
+        let found = found.ok_or_else(|| unknown("table", &format!("{}.{table}", database.name)))?;
+        let row = |r: lockstep_engine::find::FoundRow| FoundRow {
+            key: key(r.key.as_deref()),
+            lives: r.lives,
+            identity: r.identity.into_iter().map(|(column, value)| (column, readable_named(value))).collect(),
+        };
+        Ok(FoundRows { total: found.total, rows: found.rows.into_iter().map(row).collect() })
+    }
+
+    /// Writes again what a version wrote, with the rows that refer to it and went with it where `children` says so.
+    /// `seen` is the latest version that the person was shown; None: whatever was written since.
+    pub fn restore(
+        &self,
+        table: &str,
+        text: &str,
+        version: &str,
+        children: bool,
+        seen: Option<&str>,
+    ) -> Result<Restored> {
+        let (database, table) = self.table_named(table)?;
+        let done = self.decide_in(&database.name, |db, now| db.restore(&table, text, version, children, seen, now))?;
         Ok(Restored {
             id: version.to_owned(),
             written: done.written,

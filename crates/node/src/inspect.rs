@@ -30,7 +30,7 @@ impl Drop for Copy {
 impl Node {
     /// What [`Node::attach`] would report of these files. Nothing is changed, and nothing is attached.
     pub fn inspect(&self, attach: &Attach) -> Result<Vec<DatabaseReport>> {
-        let wanted = Node::wanted(attach)?;
+        let wanted = self.wanted(attach)?;
         let mut copies = Vec::new();
         for database in &wanted {
             let copy = Copy(self.free_backup(&database.name, "inspected"));
@@ -44,7 +44,8 @@ impl Node {
             let others = wanted.iter().zip(&copies).filter(|(other, _)| other.name != database.name);
             let siblings: Vec<_> = others.map(|(d, c)| Sibling { name: d.name.clone(), path: c.0.clone() }).collect();
             let report = self.attach_file(&copied(database, copy), &siblings, false, &mut |_, _, _| {})?;
-            reports.push(DatabaseReport { file: database.file.display().to_string(), ..report });
+            let (file, wal) = (database.file.display().to_string(), self.is_wal(database)?);
+            reports.push(DatabaseReport { file, wal, ..report });
         }
         Ok(reports)
     }

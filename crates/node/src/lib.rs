@@ -5,10 +5,12 @@
 //! values into a log, an error or its own state.
 mod access;
 pub mod agent;
+pub mod alike;
 pub mod attachment;
 pub mod call;
 pub mod care;
 pub mod cleanup;
+pub mod configure;
 pub mod conflicts;
 pub mod contact;
 mod courier;
@@ -23,6 +25,7 @@ pub mod invite;
 pub mod lineage;
 pub mod message;
 pub mod metrics;
+pub mod mismatch;
 mod node;
 pub mod pair;
 pub mod pause;

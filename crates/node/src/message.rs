@@ -162,10 +162,14 @@ impl Message for Previewed {
     const TYPE: &'static str = "previewed";
 }
 
-/// A node takes back that it joined.
+/// A node takes back that it joined. It may have joined only to look: then its invite was not used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Leave {}
+pub struct Leave {
+    /// It only looked.
+    #[serde(default)]
+    pub looked: bool,
+}
 
 impl Message for Leave {
     const TYPE: &'static str = "leave";

@@ -207,6 +207,7 @@ impl Node {
             let pending = self.pending_at(attached, peer)?;
             let oldest = pending.rows.iter().map(|r| self.now().0.saturating_sub(r.at.0).max(0)).max();
             status.lag_ms = status.lag_ms.max(oldest);
+            status.coming += self.coming_from(attached, peer)?;
             if pending.cut() {
                 more = more.max(pending.writes);
                 status.pending += pending.writes;
@@ -271,6 +272,7 @@ impl Node {
         self.with_turn(attached, || {
             tracing::trace!(database = %attached.name, "a file is opened");
             let mut db = lineage::open(attached, &self.siblings(&attached.name)?)?;
+            db.guard_by(self.guard()?);
             let done = work(&mut db)?;
             self.remember_lineage(attached, &db)?;
             Ok(done)
@@ -420,6 +422,7 @@ impl Node {
             error: last.and_then(|r| r.error),
             lag_ms: None,
             pending: 0,
+            coming: 0,
             held: peer.held,
             capture: peer.capture,
             shares: self.state.shares(peer.node)?,

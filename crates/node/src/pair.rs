@@ -230,11 +230,20 @@ impl Node {
         Ok(self.state().peer(&name)?)
     }
 
-    /// Takes a pairing back that was not confirmed.
+    /// Takes a pairing back that was not confirmed. Its invite is used up.
     pub async fn decline(&self, joining: &Joining) -> Result<()> {
+        self.leave(joining, false).await
+    }
+
+    /// Takes a pairing back that was only made to look what it would mean. Its invite is as good as before.
+    pub async fn only_looked(&self, joining: &Joining) -> Result<()> {
+        self.leave(joining, true).await
+    }
+
+    async fn leave(&self, joining: &Joining, looked: bool) -> Result<()> {
         if let (Some(address), false) = (&joining.peer.address, self.state().is_peer(joining.peer.node)?) {
             let link = Link::new(self.identity(), joining.peer.node, address)?;
-            link.post(crate::routes::LEAVE, crate::message::Leave {}.to_bytes(), ANSWER, REQUEST).await?;
+            link.post(crate::routes::LEAVE, crate::message::Leave { looked }.to_bytes(), ANSWER, REQUEST).await?;
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use crate::node::{Node, timestamp};
 use crate::preview::{Look, raise};
 use crate::routes::{self, blocking};
 use crate::rows::{key, named};
-use crate::session::{SyncEntry, TURN, TableEntry, push_batch};
-use crate::state::{Peer, RunResult, Trigger};
+use crate::session::{SyncEntry, TURN, push_batch};
+use crate::state::{Peer, RunResult, TableEntry, Trigger};
 use crate::{Error, Result, visit};
 use jiff::Timestamp;
 use lockstep_engine::change::Batch;
@@ -87,6 +87,15 @@ pub struct PlanEntry {
     pub held: Option<&'static str>,
 }
 
+impl PlanEntry {
+    fn has(&self, text: &str) -> bool {
+        let has = |name: &str| name.to_lowercase().contains(text);
+        has(&format!("{}.{}", self.database, self.table))
+            || has(&self.key.to_string())
+            || self.columns.iter().any(|c| has(&c.name))
+    }
+}
+
 /// One column of such a row. Values are as JSON shows them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlanColumn {
@@ -116,6 +125,10 @@ pub struct PlanSpan {
     pub direction: Option<String>,
     /// `DB` or `DB.TABLE`; None: all.
     pub table: Option<String>,
+    /// `insert`, `update`, `delete`; None: all.
+    pub operation: Option<String>,
+    /// In the name of the table, the key or the name of a column, in any case; None: anything.
+    pub text: Option<String>,
     /// Rows to pass over.
     pub offset: usize,
     /// Rows at most.
@@ -201,6 +214,8 @@ impl Node {
                         .table
                         .as_ref()
                         .is_none_or(|t| *t == r.database || *t == format!("{}.{}", r.database, r.table))
+                    && span.operation.as_ref().is_none_or(|o| o == r.operation)
+                    && span.text.as_ref().is_none_or(|text| r.has(&text.to_lowercase()))
             };
             let all: Vec<&PlanEntry> = rows.iter().filter(wanted).collect();
             let total = all.len() as u64;
@@ -402,9 +417,11 @@ impl Node {
             for t in &d.tables {
                 let other = there.and_then(|o| o.tables.iter().find(|o| o.name == t.name));
                 if other.is_some_and(|o| o.vector == t.vector && o.digest != t.digest) {
-                    entry.tables.push(TableEntry { name: format!("{}.{}", d.name, t.name), state: "differs" });
+                    entry
+                        .tables
+                        .push(TableEntry { name: format!("{}.{}", d.name, t.name), state: "differs".to_owned() });
                 } else if other.is_some_and(|o| o.vector != t.vector) {
-                    entry.tables.push(TableEntry { name: format!("{}.{}", d.name, t.name), state: "moved" });
+                    entry.tables.push(TableEntry { name: format!("{}.{}", d.name, t.name), state: "moved".to_owned() });
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::call::Link;
 use crate::contact::{ContactLine, Origin, SuggestionLine};
 use crate::engine::Plan;
 use crate::message::{Message as _, PlanLine, Previewed};
+use crate::mismatch::{self, Mismatch};
 use crate::node::Node;
 use crate::plan::{Looked, LookedDatabase};
 use crate::routes::{self, blocking};
@@ -44,6 +45,9 @@ pub struct Preview {
     pub incoming: Changes,
     /// What would change there.
     pub outgoing: Changes,
+    /// Tables that the two have differently.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mismatches: Vec<Mismatch>,
     /// What both have, table by table, where they have not met before. Empty where that is too much to fetch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contact: Vec<ContactLine>,
@@ -223,9 +227,10 @@ impl Node {
         let (mine, theirs) = look.greet().await?;
         let mut looked = Looked::default();
         let (mut incoming, mut outgoing) = (Changes::default(), Changes::default());
-        let (mut contact, mut meeting) = (Vec::new(), Vec::new());
+        let (mut contact, mut meeting, mut mismatches) = (Vec::new(), Vec::new(), Vec::new());
         for mine in &mine {
             let Some(theirs) = theirs.iter().find(|d| d.name == mine.name) else { continue };
+            mismatches.extend(mismatch::between(mine, theirs, &look.access, &peer.name));
             let rules = |d: &DatabaseHello| -> BTreeMap<String, Hex<32>> {
                 d.tables.iter().map(|t| (t.name.clone(), t.fingerprint)).collect()
             };
@@ -274,7 +279,8 @@ impl Node {
         let suggestions = look.suggestions(meeting, &looked).await?;
         let plan = Hex::<32>(std::mem::take(&mut look.hash).finalize().into()).to_string();
         looked.plan.clone_from(&plan);
-        Ok((Preview { peer: peer.name.clone(), incoming, outgoing, contact, suggestions, plan }, looked))
+        let peer = peer.name.clone();
+        Ok((Preview { peer, incoming, outgoing, mismatches, contact, suggestions, plan }, looked))
     }
 
     /// What to look at a paired node with.

@@ -2,12 +2,13 @@
 //!
 //! Always true here: keys and names of columns, no values. What waits for something to come is tried by itself when it
 //! comes; what a person says here is carried out whole or not at all.
-use crate::conflicts::Resolved;
+use crate::conflicts::{Resolved, readable_columns};
 use crate::node::{Node, timestamp};
 use crate::rows::{key, named};
 use crate::{Error, Result};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A change that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +32,18 @@ pub struct HeldEntry {
     /// Since when.
     pub at: Timestamp,
 }
+
+/// What something held would do. Values are as JSON shows them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldRow {
+    /// The row as it is shown here; empty: it is not.
+    pub shown: BTreeMap<String, serde_json::Value>,
+    /// What waits to be shown; empty: that the row goes.
+    pub held: BTreeMap<String, serde_json::Value>,
+}
+
+/// Why the guard's deletes wait, in a word.
+pub const GUARD: &str = "delete_guard";
 
 /// What came of trying again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -76,6 +89,22 @@ impl Node {
             }
         }
         Ok(found)
+    }
+
+    /// What something held would do: the row as it is shown here, and what waits to be shown.
+    pub fn held_row(&self, id: &str) -> Result<HeldRow> {
+        let (name, id) = self.held_as(id)?;
+        let database = self.state().database(&name)?;
+        let sides = self.with_database(&database, |db| db.conflict(&id))?.unwrap_or_default();
+        Ok(HeldRow { shown: readable_columns(sides.row), held: readable_columns(sides.loser) })
+    }
+
+    /// The keys of the rows that a set of deletes would take.
+    pub fn guarded_rows(&self, id: &str) -> Result<(GuardedDeletes, Vec<serde_json::Value>)> {
+        let set = self.deletes()?.into_iter().find(|set| set.id == id).ok_or_else(|| unknown("set of deletes", id))?;
+        let (database, table) = self.table_named(&set.table)?;
+        let waits = |h: &HeldEntry| h.reason == GUARD && h.database == database.name && h.table == table;
+        Ok((set, self.quarantine()?.into_iter().filter(waits).map(|h| h.key).collect()))
     }
 
     /// Tries to apply what waits: one thing, by its id or the beginning of it, or all.

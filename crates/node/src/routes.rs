@@ -472,7 +472,13 @@ async fn preview(State(served): State<Served>, Extension(Caller(id)): Extension<
 async fn leave(State(served): State<Served>, Extension(Caller(id)): Extension<Caller>, body: Body) -> Answer {
     let leave = message::Leave::from_bytes(&read(body, SMALL).await?)?;
     let node = served.node.clone();
-    blocking(move || Ok(node.state().retire_peer(id, node.now())?)).await?;
+    blocking(move || {
+        Ok(match leave.looked {
+            true => node.state().take_back(id, node.now())?,
+            false => node.state().retire_peer(id, node.now())?,
+        })
+    })
+    .await?;
     tracing::info!(node = %id, "a peer took back its pairing");
     Ok(json(leave.to_bytes()))
 }

@@ -111,6 +111,17 @@ impl Node {
         })
     }
 
+    /// How many writes a peer has of a database that this node lacks, by what the peer last said.
+    pub(crate) fn coming_from(&self, database: &AttachedDatabase, peer: &Peer) -> Result<u64> {
+        let access = self.state().access(peer.node)?;
+        let own = self.with_database(database, crate::engine::Database::vectors)?;
+        let has = |table: &str, replica: &ReplicaId| own.get(table).and_then(|v| v.get(replica)).map_or(0, |s| s.0);
+        let told = self.state().last_told(peer.node, &database.name)?.into_iter().map(|(table, _)| table);
+        let tables = told.filter(|t| access.of(&database.name, &t.name).receives());
+        let lacks = tables.map(|t| t.vector.iter().map(|(r, s)| s.0.saturating_sub(has(&t.name, r))).sum::<u64>());
+        Ok(lacks.sum())
+    }
+
     /// Whose replica is whose: this node's own and those that peers have told.
     pub(crate) fn replica_names(&self) -> Result<BTreeMap<ReplicaId, String>> {
         let me = self.name()?;

@@ -7,7 +7,7 @@ use crate::home::Work;
 use crate::node::Node;
 use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
-use crate::state::{Peer, RunResult, Tally, Trigger};
+use crate::state::{Peer, RunResult, TableEntry, Tally, Trigger};
 use crate::status::{Problem, Share};
 use crate::underway::Underway;
 use crate::visit::{Said, Visit};
@@ -114,15 +114,6 @@ impl SyncEntry {
     }
 }
 
-/// A table that was not found equal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TableEntry {
-    /// `DB.TABLE`
-    pub name: String,
-    /// `differs`, `moved`, `config_differs`, `missing_here`, `missing_there`.
-    pub state: &'static str,
-}
-
 /// Told about a session while it runs. Says whether it shall go on: when not, it ends after the batch it is in.
 pub type Watcher<'a> = &'a (dyn Fn(&Progress) -> ControlFlow<()> + Send + Sync);
 
@@ -193,7 +184,7 @@ impl Node {
             return Ok(self.state().failed_again(peer)?);
         }
         let span = (started, Millis(started.0.saturating_add(entry.duration_ms)));
-        self.state().add_run(peer, trigger, span, &tally, entry.result, entry.error.as_ref())?;
+        self.state().add_run(peer, trigger, span, &tally, (entry.result, &entry.tables), entry.error.as_ref())?;
         Ok(())
     }
 
@@ -201,7 +192,7 @@ impl Node {
     pub(crate) fn visited(&self, peer: crate::NodeId, visit: &Visit, equal: Option<bool>, now: Millis) -> Result<()> {
         let (result, problem) = Visit::result(equal);
         let span = (visit.started, if equal.is_some() { now } else { visit.last });
-        self.state().add_run(peer, Trigger::Peer, span, &visit.tally, result, problem.as_ref())?;
+        self.state().add_run(peer, Trigger::Peer, span, &visit.tally, (result, &[]), problem.as_ref())?;
         Ok(())
     }
 
@@ -210,7 +201,7 @@ impl Node {
         let now = self.now();
         let problem = Problem { code: said.code.clone(), message: said.message.clone(), hint: Some(said.hint.clone()) };
         let tally = Tally::default();
-        self.state().add_run(peer, Trigger::Peer, (now, now), &tally, RunResult::Failed, Some(&problem))?;
+        self.state().add_run(peer, Trigger::Peer, (now, now), &tally, (RunResult::Failed, &[]), Some(&problem))?;
         Ok(())
     }
 
@@ -567,7 +558,9 @@ fn entry(
                 TableOutcome::MissingHere => "missing_here",
                 TableOutcome::MissingThere => "missing_there",
             };
-            entry.tables.push(TableEntry { name: format!("{}.{}", database.name, table.name), state });
+            entry
+                .tables
+                .push(TableEntry { name: format!("{}.{}", database.name, table.name), state: state.to_owned() });
         }
     }
     (entry.result, entry.error) = match report.outcome {

@@ -15,7 +15,7 @@ pub use databases::AttachedDatabase;
 pub use invites::OpenInvite;
 pub use lineages::{Break, BreakKind, Remembered};
 pub use peers::{Contact, Peer};
-pub use runs::{Rate, Run, RunResult, Tally, Trigger};
+pub use runs::{Rate, Run, RunResult, TableEntry, Tally, Trigger};
 pub use settings::{AgentPlace, Kind, SETTINGS, Setting, read_duration};
 
 use crate::home::Home;
@@ -29,11 +29,12 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x4c4b_4e44;
 
 /// The steps from each format to the next; the format is how many have been taken.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("state/format1.sql"),
     include_str!("state/format2.sql"),
     include_str!("state/format3.sql"),
     include_str!("state/format4.sql"),
+    include_str!("state/format5.sql"),
 ];
 
 /// The state of one node.

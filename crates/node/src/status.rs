@@ -120,6 +120,9 @@ pub struct PeerStatus {
     pub lag_ms: Option<i64>,
     /// Rows with a write that it does not have yet.
     pub pending: u64,
+    /// Writes that it had and this node lacked, when it last said where it stands.
+    #[serde(default)]
+    pub coming: u64,
     /// Changes that it holds.
     pub held: u64,
     /// `ok`, what is wrong with its capture, or `unknown` before the first session.

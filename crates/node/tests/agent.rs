@@ -155,6 +155,10 @@ async fn while_it_is_paused_only_a_person_syncs() {
     hq.start(None).await;
     laptop.start(Some("none")).await;
     pair(&laptop, &hq).await;
+    // A session that has begun is not broken off by a pause.
+    let first = |r: &lockstep_node::state::Run| r.trigger == Trigger::Start;
+    let begun = || laptop.node().state().runs(lockstep_engine::id::Millis(0), 9).unwrap().iter().any(first);
+    eventually("the first session by itself is over", begun).await;
 
     laptop.node().pause(Pause::UntilResumed).unwrap();
     hq.app("INSERT INTO note(tag) VALUES('by hand')");

@@ -209,6 +209,20 @@ async fn a_pairing_that_is_declined_leaves_nothing_on_either_side() {
 }
 
 #[tokio::test]
+async fn who_only_looked_is_listed_nowhere_and_can_still_pair() {
+    let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
+    let invite = invited(&hq);
+    for _ in 0..2 {
+        let joining = pit.node.join(&invite, &Wanted::default()).await.unwrap();
+        pit.node.only_looked(&joining).await.unwrap();
+        assert!(hq.world.node.peers().unwrap().is_empty() && pit.node.peers().unwrap().is_empty());
+    }
+    join(&pit, &invite, None, &[]).await.unwrap();
+    assert_eq!(hq.world.node.peers().unwrap()[0].name, "pit");
+    assert_eq!(code(join(&world("other"), &invite, None, &[]).await), "not_invited");
+}
+
+#[tokio::test]
 async fn an_unreachable_node_is_named_with_its_address() {
     let (hq, pit) = (world("hq"), world("pit"));
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();

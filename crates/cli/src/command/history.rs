@@ -51,7 +51,7 @@ fn rows_of(rows: &[lockstep_node::history::RowHistory]) -> Vec<Value> {
 
 /// Brings one back.
 pub fn restore(context: &Context, table: &str, row: &str, version: &str, children: bool) -> Result<Outcome, Failure> {
-    let done = context.node()?.restore(table, row, version, children)?;
+    let done = context.node()?.restore(table, row, version, children, None)?;
     let waits = done.key.is_null();
     let text = match (done.written, waits) {
         (0, _) => "The row shows that version already.".to_owned(),

@@ -29,7 +29,7 @@ pub async fn attach(
 ) -> Result<Outcome, Failure> {
     let node = context.node()?;
     let bar = Bar::new(context.json);
-    let attach = Attach { databases, config, wal, backup };
+    let attach = Attach { databases, config, wal, backup, ..Attach::default() };
     let attached = node.attach(&attach, &mut |name, done, all| bar.at(name, done, all)).await;
     bar.done();
     let attached = attached?;
@@ -71,7 +71,7 @@ fn described(database: &DatabaseReport) -> String {
         lines.push(format!("  look at: {}", text::plain(warning)));
     }
     for suggestion in &database.suggestions {
-        lines.push(format!("  suggestion: {}", text::plain(suggestion)));
+        lines.push(format!("  suggestion: {}", text::plain(&suggestion.to_string())));
     }
     lines.join("\n")
 }

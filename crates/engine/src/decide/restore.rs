@@ -26,17 +26,20 @@ pub struct Restored {
 
 impl Database {
     /// Writes again what one version of a row wrote; a deleted row lives again with all it had. With `children` those
-    /// rows come back too that refer to it and were deleted with it.
+    /// rows come back too that refer to it and were deleted with it. `seen` is the latest version that the person was
+    /// shown; None: whatever was written since.
     ///
     /// # Errors
     ///
-    /// [`Error::Unknown`] if no row that has or had the key knows the version, [`Error::NoValues`] if it was a delete.
+    /// [`Error::Unknown`] if no row that has or had the key knows the version, [`Error::NoValues`] if it was a delete,
+    /// [`Error::Written`] if there is a later version than the one that was seen.
     pub fn restore(
         &mut self,
         table: &str,
         key: &str,
         version: &str,
         children: bool,
+        seen: Option<&str>,
         now: Millis,
     ) -> Result<Restored, EngineError> {
         let (mut done, t, birth) = self.by_person(now, |txn| {
@@ -51,6 +54,11 @@ impl Database {
                 }
             }
             let (class, d) = found.ok_or_else(|| Error::Unknown { id: version.to_owned() })?;
+            if let Some(seen) = seen
+                && txn.history_of(t, class.leader)?.versions.first().is_some_and(|latest| latest.id != seen)
+            {
+                return Err(Error::Written { table: table.to_owned() }.into());
+            }
             let done = txn.restore(&class, d, children)?;
             Ok(((done, t, class.leader), Vec::<Settled>::new()))
         })?;

@@ -6,6 +6,7 @@
 //! through (`decide`).
 use super::{ClassId, Plan, RowPlan};
 use crate::aside::Why;
+use crate::config::Guard;
 use crate::error::Error;
 use crate::record::LocalDot;
 use crate::transaction::Txn;
@@ -95,15 +96,16 @@ impl Txn<'_> {
     /// Is the table so large that deletes of it can be too many?
     fn is_guarded(&self, t: u32) -> bool {
         let rows = self.s.t(t).rows.max(0) as u64;
-        self.s.t(t).table.as_ref().is_some_and(|x| rows > x.config.guard.rows && x.config.guard.share < 1.0)
+        self.guard_of(t).is_some_and(|guard| rows > guard.rows && guard.share < 1.0)
     }
 
     fn is_too_much(&self, t: u32, deletes: u64) -> bool {
         let rows = self.s.t(t).rows.max(0) as f64;
-        self.s
-            .t(t)
-            .table
-            .as_ref()
-            .is_some_and(|x| deletes > x.config.guard.rows && deletes as f64 > x.config.guard.share * rows)
+        self.guard_of(t).is_some_and(|guard| deletes > guard.rows && deletes as f64 > guard.share * rows)
+    }
+
+    /// None: the table is not here.
+    fn guard_of(&self, t: u32) -> Option<Guard> {
+        self.s.t(t).table.as_ref().map(|table| table.config.guard.unwrap_or_default())
     }
 }

@@ -77,6 +77,13 @@ impl State {
             super::peers::put_peer(db, node, (name, false), None, shares, now).map(Some)
         })
     }
+
+    /// A node only looked: it is no peer, and its invite was not used.
+    pub fn take_back(&self, node: NodeId, now: Millis) -> Result<()> {
+        self.retire_peer(node, now)?;
+        self.db().execute("UPDATE invite SET used_at = NULL, used_by = NULL WHERE used_by = ?1", [&node.0[..]])?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -100,5 +107,8 @@ mod tests {
         assert_eq!(accept(one, 52), Some("pit".to_owned()), "asked again");
         assert_eq!(state.invites_for(two, Millis(52)).unwrap().len(), 0);
         assert!(!state.invites_open(Millis(51)).unwrap());
+        state.take_back(one, Millis(53)).unwrap();
+        assert!(!state.is_peer(one).unwrap() && state.invites_open(Millis(54)).unwrap());
+        assert_eq!(accept(two, 54), Some("pit".to_owned()));
     }
 }

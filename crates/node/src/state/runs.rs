@@ -123,6 +123,18 @@ pub struct Run {
     pub result: RunResult,
     /// Why it was not verified.
     pub error: Option<Problem>,
+    /// Tables that were not found equal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableEntry>,
+}
+
+/// A table that a session did not find equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableEntry {
+    /// `DB.TABLE`
+    pub name: String,
+    /// `differs`, `moved` (written to all the while), `one_way`, `config_differs`, `missing_here`, `missing_there`.
+    pub state: String,
 }
 
 /// How reliable the sync with one peer was on one day (UTC).
@@ -148,14 +160,15 @@ impl State {
         trigger: Trigger,
         (started, ended): (Millis, Millis),
         tally: &Tally,
-        result: RunResult,
+        (result, tables): (RunResult, &[TableEntry]),
         error: Option<&Problem>,
     ) -> Result<i64> {
+        let tables = serde_json::to_string(tables).expect("plain data");
         self.change(|db| {
             db.execute(
                 "INSERT INTO run(node, cause, started_at, duration, rounds, sent, received, applied, conflicts, held,
-                   id_moves, bytes_sent, bytes_received, result, code, message, hint)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                   id_moves, bytes_sent, bytes_received, result, code, message, hint, tables)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
                 rusqlite::params![
                     &node.0[..],
                     trigger.name(),
@@ -174,6 +187,7 @@ impl State {
                     error.map(|e| &e.code),
                     error.map(|e| &e.message),
                     error.and_then(|e| e.hint.as_ref()),
+                    tables,
                 ],
             )?;
             let id = db.last_insert_rowid();
@@ -215,6 +229,12 @@ impl State {
         )
     }
 
+    /// The session of that number.
+    pub fn run(&self, id: i64) -> Result<Run> {
+        let found = self.query_runs("WHERE run.id = ?1", [id])?.into_iter().next();
+        found.ok_or_else(|| Error::Unknown { what: "run", name: id.to_string() })
+    }
+
     /// The last session with a peer.
     pub fn last_run(&self, node: NodeId) -> Result<Option<Run>> {
         let found =
@@ -226,7 +246,8 @@ impl State {
         let db = self.db();
         let mut st = db.prepare_cached(&format!(
             "SELECT run.id, coalesce(peer.name, lower(hex(run.node))), cause, started_at, duration, rounds, sent,
-               received, applied, conflicts, run.held, id_moves, bytes_sent, bytes_received, result, code, message, hint
+               received, applied, conflicts, run.held, id_moves, bytes_sent, bytes_received, result, code, message, hint,
+               tables
              FROM run LEFT JOIN peer ON peer.node = run.node {rest}"
         ))?;
         let mut rows = st.query(params)?;
@@ -286,6 +307,7 @@ fn read(r: &rusqlite::Row<'_>) -> Result<Run> {
             (Some(code), Some(message)) => Some(Problem { code, message, hint: r.get(17)? }),
             _ => None,
         },
+        tables: serde_json::from_str(&r.get::<_, String>(18)?).map_err(|e| damaged(format!("a run's tables: {e}")))?,
     })
 }
 
@@ -301,15 +323,18 @@ mod tests {
         state.add_peer(a, ("pit", false), None, &[], Millis(1)).unwrap();
         let problem = Problem { code: "unreachable".into(), message: "no answer".into(), hint: None };
         let day = 86_400_000;
+        let tables = [TableEntry { name: "scouting.team".into(), state: "moved".into() }];
         for (at, result, error) in [
             (day, RunResult::Verified, None),
             (day + 1, RunResult::Partial, Some(&problem)),
             (day + 2, RunResult::Failed, Some(&problem)),
         ] {
             let tally = Tally { sent: 3, ..Tally::default() };
-            state.add_run(a, Trigger::Change, (Millis(at), Millis(at + 40)), &tally, result, error).unwrap();
+            state.add_run(a, Trigger::Change, (Millis(at), Millis(at + 40)), &tally, (result, &tables), error).unwrap();
         }
         let runs = state.runs(Millis(0), 10).unwrap();
+        assert_eq!((&runs[0].tables[..], state.run(runs[0].id).unwrap()), (&tables[..], runs[0].clone()));
+        assert!(matches!(state.run(99), Err(Error::Unknown { what: "run", .. })));
         assert_eq!(runs.iter().map(|r| r.result.name()).collect::<Vec<_>>(), ["failed", "partial", "verified"]);
         assert_eq!((runs[0].tally.sent, runs[0].duration_ms, &runs[0].error), (3, 40, &Some(problem)));
         assert_eq!(state.last_run(a).unwrap().unwrap().id, runs[0].id);

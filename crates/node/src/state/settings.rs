@@ -16,6 +16,10 @@ pub enum Kind {
     Boolean,
     /// `200ms`, `30s`, `10m`, `12h`, `90d`, within bounds.
     Duration(Duration, Duration),
+    /// A whole number.
+    Count,
+    /// A share: 0 to 1.
+    Share,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -42,7 +46,7 @@ const DAY: u64 = 86_400;
 const RETENTION: Kind = Kind::Duration(seconds(DAY), seconds(36_500 * DAY));
 
 /// All settings, by group.
-pub const SETTINGS: [Setting; 9] = [
+pub const SETTINGS: [Setting; 11] = [
     Setting { key: "name", default: "", kind: Kind::Text, says: "What this node calls itself towards others." },
     Setting {
         key: "schedule.background",
@@ -61,6 +65,18 @@ pub const SETTINGS: [Setting; 9] = [
         default: "200ms",
         kind: Kind::Duration(Duration::ZERO, seconds(60)),
         says: "For how long local writes are gathered, so that a burst travels together.",
+    },
+    Setting {
+        key: "guard.rows",
+        default: "100",
+        kind: Kind::Count,
+        says: "A run that deletes more rows of a table than this, and more than that share, waits for a person.",
+    },
+    Setting {
+        key: "guard.share",
+        default: "0.2",
+        kind: Kind::Share,
+        says: "The share of a table; a table can have a guard of its own.",
     },
     Setting {
         key: "retention.tombstones",
@@ -114,6 +130,11 @@ impl Setting {
                 Some(_) => Some("that is out of range"),
                 None => Some("say a number and ms, s, m, h or d, for example 90d"),
             },
+            Kind::Count => value.parse::<u64>().is_err().then_some("say a whole number"),
+            Kind::Share => {
+                let fits = value.parse::<f64>().is_ok_and(|share| (0.0..=1.0).contains(&share));
+                (!fits).then_some("say a share of 0 to 1, for example 0.2")
+            }
             Kind::Choice(words) => (!words.contains(&value)).then_some("that is not one of its words"),
         }
     }
@@ -244,6 +265,10 @@ mod tests {
             ("schedule.background", "yes"),
             ("retention.archive", "1h"),
             ("notify.failures", "second"),
+            ("guard.rows", "-1"),
+            ("guard.rows", "many"),
+            ("guard.share", "1.5"),
+            ("guard.share", "NaN"),
             ("name", " "),
         ] {
             assert!(matches!(state.change_setting(key, value), Err(Error::BadSetting { .. })), "{key} {value}");
