@@ -1,6 +1,7 @@
 //! What can be said on the command line. The texts here are the command's help.
 use clap::{Parser, Subcommand};
 use lockstep_node::conflicts::Kept;
+use lockstep_node::engine::Policy;
 use lockstep_node::pause::Pause;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,6 +100,34 @@ lockstep.toml, beside the first database or given with --config:
     Tables {
         /// Logical name [default: all]
         name: Option<String>,
+    },
+
+    /// Say how one table is synced from now on; both nodes have to say the same of its policies
+    #[command(after_help = "\
+What says which row is which (identity, references, exclude) is settled by `attach`.
+
+Examples:
+  lockstep configure scouting.team --policy review
+  lockstep configure users.user --column password_hash=review --column role=review
+  lockstep configure scouting.match --guard 50:0.1")]
+    Configure {
+        /// DB.TABLE
+        table: String,
+        /// newest | review | prefer:<node>
+        #[arg(long, value_name = "POLICY", value_parser = policy)]
+        policy: Option<Policy>,
+        /// A policy for one column; `COLUMN=table` takes the table's
+        #[arg(long, value_name = "COLUMN=POLICY")]
+        column: Vec<String>,
+        /// Judge column by column, or the row as a whole
+        #[arg(long, value_name = "UNIT", value_parser = ["column", "row"])]
+        merge: Option<String>,
+        /// Keep the old values of updates?
+        #[arg(long, value_parser = ["on", "off"])]
+        history: Option<String>,
+        /// From how many deletes on, and which share of the table, a person is asked; `node`: as the settings say
+        #[arg(long, value_name = "ROWS:SHARE")]
+        guard: Option<String>,
     },
 
     /// Serve peers and sync in the background until SIGTERM or SIGINT
@@ -548,6 +577,10 @@ pub enum ConflictsAction {
         #[arg(long = "all", id = "every")]
         all: bool,
     },
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    Policy::try_from(text.to_owned())
 }
 
 fn database(text: &str) -> Result<(String, PathBuf), String> {

@@ -1,6 +1,7 @@
 //! Every command, by what it is about.
 mod agent;
 mod breaks;
+mod configure;
 mod conflicts;
 mod copy;
 mod history;
@@ -29,6 +30,9 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
         }
         Command::Detach { name } => set_up::detach(context, &name).await,
         Command::Tables { name } => set_up::tables(context, name.as_deref()),
+        Command::Configure { table, policy, column, merge, history, guard } => {
+            configure::configure(context, &table, configure::Said { policy, column, merge, history, guard })
+        }
         Command::Agent { listen, advertise, metrics } => {
             agent::agent(context, &AgentOptions { listen, advertise }, metrics.as_deref()).await
         }

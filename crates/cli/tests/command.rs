@@ -317,3 +317,30 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
     entries.flat_map(|p| if p.is_dir() { files(&p) } else { vec![p] }).collect()
 }
+
+#[test]
+fn a_table_is_configured_while_it_is_attached_and_stays_so_when_it_is_attached_again() {
+    let site = Site::attached("hq");
+    let said =
+        site.well(&["configure", "users.user", "--policy", "review", "--column", "team=newest", "--guard", "5:0.5"]);
+    assert_eq!(
+        (&said["config"]["policy"], &said["config"]["columns"]),
+        (&json!("review"), &json!({ "team": "newest" }))
+    );
+    assert_eq!(said["config"]["guard"], json!({ "rows": 5, "share": 0.5 }));
+    site.well(&["attach", &format!("users={}", site.file().display()), "--no-backup"]);
+    let said = site.well(&["configure", "users.user", "--column", "team=table", "--guard", "node", "--merge", "row"]);
+    assert_eq!((&said["config"]["policy"], &said["config"]["columns"]), (&json!("review"), &json!({})));
+    assert_eq!((&said["config"]["guard"], &said["config"]["merge"]), (&json!(null), &json!("row")));
+    for (wrong, code) in [
+        (["users.user", "--column", "nothing=review"], "schema"),
+        (["users.user", "--column", "team"], "bad_policy"),
+        (["users.user", "--guard", "5"], "bad_guard"),
+        (["users.user", "--guard", "5:2"], "bad_setting"),
+        (["users.nothing", "--merge", "row"], "unknown_table"),
+    ] {
+        let (_, said) = site.json(&[&["configure"], &wrong[..]].concat());
+        assert_eq!(said["error"]["code"], code, "{wrong:?}");
+    }
+    assert_eq!(site.well(&["settings", "guard.rows", "7"])["settings"]["guard.rows"], "7");
+}

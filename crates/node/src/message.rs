@@ -167,7 +167,7 @@ impl Message for Previewed {
 #[serde(deny_unknown_fields)]
 pub struct Leave {
     /// It only looked.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub looked: bool,
 }
 
@@ -214,7 +214,8 @@ mod tests {
             &Previewed { tables: vec![line] },
             r#"{"v":1,"type":"previewed","tables":[{"name":"user","inserts":1,"updates":2,"deletes":3,"conflicts":4,"id_moves":5}]}"#,
         );
-        check(&Leave {}, r#"{"v":1,"type":"leave"}"#);
+        check(&Leave { looked: false }, r#"{"v":1,"type":"leave"}"#);
+        check(&Leave { looked: true }, r#"{"v":1,"type":"leave","looked":true}"#);
         check(&News { news: true }, r#"{"v":1,"type":"news","news":true}"#);
     }
 }

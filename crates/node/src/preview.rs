@@ -361,7 +361,11 @@ impl Look {
             databases: mine.clone(),
         };
         let answer = self.link.post(routes::HELLO, hello.to_json(), self.most(), REQUEST).await?;
-        Ok((mine, Hello::from_json(&answer, &self.limits)?.databases))
+        let said = Hello::from_json(&answer, &self.limits)?;
+        let (node, peer, told) = (self.node.clone(), self.peer, said.clone());
+        // Of one that is not paired nothing is remembered.
+        blocking(move || if node.state().is_peer(peer)? { node.greeted(peer, &told, None) } else { Ok(()) }).await?;
+        Ok((mine, said.databases))
     }
 
     /// All that the peer has and this node lacks.

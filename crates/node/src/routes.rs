@@ -473,10 +473,9 @@ async fn leave(State(served): State<Served>, Extension(Caller(id)): Extension<Ca
     let leave = message::Leave::from_bytes(&read(body, SMALL).await?)?;
     let node = served.node.clone();
     blocking(move || {
-        Ok(match leave.looked {
-            true => node.state().take_back(id, node.now())?,
-            false => node.state().retire_peer(id, node.now())?,
-        })
+        let now = node.now();
+        let done = if leave.looked { node.state().take_back(id, now) } else { node.state().retire_peer(id, now) };
+        Ok(done?)
     })
     .await?;
     tracing::info!(node = %id, "a peer took back its pairing");

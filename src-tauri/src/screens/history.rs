@@ -111,7 +111,7 @@ pub(crate) struct RestoreAsk {
 pub(crate) async fn restore(app: AppHandle, ask: RestoreAsk) -> Result<(), Failure> {
     let shell = shell::of(&app);
     let (table, key) = (ask.row.table(), ask.row.key.unwrap_or_default());
-    shell.home.ask(move |node| node.restore(&table, &key, &ask.version, false)).await?;
+    shell.home.ask(move |node| node.restore(&table, &key, &ask.version, false, None)).await?;
     shell.changed(&app);
     Ok(())
 }

@@ -248,6 +248,7 @@ mod tests {
             tally: Tally { sent: 2, received: 1, ..Tally::default() },
             result,
             error: None,
+            tables: Vec::new(),
         }
     }
 

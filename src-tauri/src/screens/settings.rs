@@ -121,6 +121,8 @@ pub(crate) async fn settings(app: AppHandle) -> Result<Vec<Setting>, Failure> {
             Kind::Text => ("text", &[][..]),
             Kind::Boolean => ("boolean", &[][..]),
             Kind::Duration(..) => ("duration", &[][..]),
+            Kind::Count => ("count", &[][..]),
+            Kind::Share => ("share", &[][..]),
             Kind::Choice(words) => ("choice", words),
         };
         Setting {

@@ -197,7 +197,9 @@ pub(crate) async fn inspect(app: AppHandle, ask: InspectAsk) -> Result<Inspectio
         let left_out = report.left_out.into_iter();
         found.tables.extend(left_out.map(|t| InspectedTable::left_out(&database, t.name, t.reason)));
         let named = |text: String| format!("{database}: {text}");
-        found.warnings.extend(report.warnings.into_iter().chain(report.suggestions).map(named));
+        found
+            .warnings
+            .extend(report.warnings.into_iter().chain(report.suggestions.iter().map(ToString::to_string)).map(named));
     }
     Ok(found)
 }
@@ -247,7 +249,7 @@ pub(crate) async fn attach(app: AppHandle, ask: AttachAsk) -> Result<Attached, F
     let shell = shell::of(&app);
     let session = shell.begin()?;
     let databases = ask.files.into_iter().map(|f| (f.name, PathBuf::from(f.file))).collect();
-    let attach = Attach { databases, config: None, wal: ask.wal, backup: ask.backup };
+    let attach = Attach { databases, wal: ask.wal, backup: ask.backup, ..Attach::default() };
     let (node, teller) = (shell.home.node()?, app.clone());
     let done = tauri::async_runtime::spawn(async move {
         let mut tell = |database: &str, done: u64, all: u64| {

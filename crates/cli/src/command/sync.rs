@@ -182,9 +182,12 @@ pub fn previewed(preview: &Preview) -> String {
         format!("{title}{note}:\n{}", text::table(&head, &head[1..], rows))
     };
     let peer = text::plain(&preview.peer);
+    let differ = preview.mismatches.iter().map(|m| format!("{}: {}\n", text::plain(&m.table), text::plain(&m.says)));
+    let differ: String = differ.collect();
+    let met = format!("{}{}", met(preview), if differ.is_empty() { differ } else { format!("{differ}\n") });
     format!(
         "{}{}{}\n\n{}",
-        met(preview),
+        met,
         suggested(preview),
         side(&format!("From {peer} to here"), &preview.incoming),
         side(&format!("From here to {peer}"), &preview.outgoing)
@@ -306,6 +309,7 @@ mod tests {
         let identity = |doubled_there| Evidence::Identity { matching: 7, only_here: 2, only_there: 3, doubled_there };
         let (here, there) = (Fits { matching: 5, missing: 1 }, Fits { matching: 4, missing: 0 });
         let preview = Preview {
+            mismatches: Vec::new(),
             peer: "hq".into(),
             incoming: Changes::default(),
             outgoing: Changes::default(),
