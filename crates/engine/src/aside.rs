@@ -1,8 +1,9 @@
-//! Writes that are put aside on this node until a person lets them through: by the delete guard, or by a person.
+//! Writes that are put aside on this node until a person lets them through: by the delete guard, by a person, or under
+//! `review`, where a delete and an edit did not see each other.
 //!
 //! Always true here: a mark names (birth, write), concerns this node alone, and changes nothing of what is known: what
 //! is marked is current in its register, travels on, and counts in the digest; only the row does not show it. A mark
-//! goes when its write is no longer current. Not here: how a row is shown without it (`rows`).
+//! goes when its write is no longer current, or stands against nothing any more. Not here: how a row is shown without it (`rows`).
 use crate::change::ConflictKind;
 use crate::class::Class;
 use crate::error::Error;
@@ -21,6 +22,10 @@ pub enum Why {
     Guard = 2,
     /// It is a delete of a run whose last batch has not come: how many there are is not known.
     Undecided = 3,
+    /// Under `review`: it is an edit beside a delete that is earlier, or that delete.
+    UpdateDelete = 4,
+    /// Under `review`: it is a delete beside an edit that is earlier.
+    DeleteUpdate = 5,
 }
 
 impl Why {
@@ -29,11 +34,13 @@ impl Why {
         match self {
             Why::Review => ConflictKind::Review,
             Why::Guard | Why::Undecided => ConflictKind::DeleteGuard,
+            Why::UpdateDelete => ConflictKind::UpdateDelete,
+            Why::DeleteUpdate => ConflictKind::DeleteUpdate,
         }
     }
 
     fn of(n: i64) -> Result<Why, Error> {
-        [Why::Review, Why::Guard, Why::Undecided]
+        [Why::Review, Why::Guard, Why::Undecided, Why::UpdateDelete, Why::DeleteUpdate]
             .into_iter()
             .find(|w| *w as i64 == n)
             .ok_or_else(|| damaged("a mark of no kind"))
@@ -110,7 +117,7 @@ impl Txn<'_> {
         self.aside.changed.push((t, b));
     }
 
-    /// The marks of a class whose writes are still current in it.
+    /// The marks of a class whose writes are still current in it, and still stand against something where that is why.
     pub fn class_asides(&mut self, class: &Class) -> Result<BTreeMap<LocalDot, Why>, Error> {
         let mut out = BTreeMap::new();
         if self.aside.marks.is_empty() && !self.has_asides()? {
@@ -124,6 +131,11 @@ impl Txn<'_> {
             let Some(i) = self.find(class.t, m)? else { continue };
             let before = marks.len();
             marks.retain(|d, _| self.births[i].rec.entries.iter().any(|e| e.write.dot == *d));
+            for (d, why) in marks.clone() {
+                if matches!(why, Why::UpdateDelete | Why::DeleteUpdate) && self.under_review(i, d)?.is_empty() {
+                    marks.remove(&d);
+                }
+            }
             out.extend(marks.iter().map(|(d, w)| (*d, *w)));
             if marks.len() < before {
                 self.set_asides(class.t, m, marks);

@@ -21,7 +21,7 @@ use crate::class::Class;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::map::Map;
-use crate::record::{Cell, Col, Existence, LocalDot, Register};
+use crate::record::{Cell, Col, Entry, Existence, LocalDot, Register};
 use crate::sibling::Foreign;
 use crate::transaction::{HeldRow, Standing, Txn};
 use crate::value::Value;
@@ -243,6 +243,11 @@ impl Txn<'_> {
             let reason = why.reason();
             return Ok(Plan::Waits(vec![HeldRow { register: None, dot: None, reason, waits: None }]));
         }
+        if anchors.is_empty()
+            && let Some(held) = self.revived_by_aside(members, &asides)
+        {
+            return Ok(Plan::Waits(held));
+        }
         let wait = |reason, waits| Plan::Waits(vec![HeldRow { register: None, dot: None, reason, waits }]);
         if self.poisoned.contains(&(t, l)) {
             if anchors.is_empty() {
@@ -312,16 +317,41 @@ impl Txn<'_> {
                 });
             }
         }
-        if show.dead {
-            show.held.extend(self.held_deletes(members, &asides));
-        }
+        show.held.extend(self.held_deletes(members, !lives, &asides));
         Ok(Plan::Show(Box::new(show)))
     }
 
-    /// The deletes of a row that is shown all the same.
-    fn held_deletes(&self, members: &[usize], asides: &BTreeMap<LocalDot, Why>) -> Vec<HeldRow> {
-        let graves = members.iter().flat_map(|&m| self.births[m].rec.entries.iter().filter(|e| e.is_tombstone()));
-        graves
+    /// The edits that a deleted row would live by, if it would by nothing but edits that are put aside.
+    fn revived_by_aside(&self, members: &[usize], asides: &BTreeMap<LocalDot, Why>) -> Option<Vec<HeldRow>> {
+        let is_aside = |e: &Entry| asides.get(&e.write.dot) == Some(&Why::UpdateDelete) && !e.is_tombstone();
+        let mut held = Vec::new();
+        for &m in members.iter().filter(|&&m| self.lives(m)) {
+            let rec = &self.births[m].rec;
+            let mut without = rec.clone();
+            without.entries.retain(|e| !is_aside(e));
+            if self.rec_lives(&without) {
+                return None;
+            }
+            let (register, reason) = (Some(Register::Existence), ConflictKind::UpdateDelete);
+            held.extend(rec.entries.iter().filter(|e| is_aside(e)).map(|e| HeldRow {
+                register,
+                dot: Some(e.write.dot),
+                reason,
+                waits: None,
+            }));
+        }
+        (!held.is_empty()).then_some(held)
+    }
+
+    /// The deletes of a row that is shown all the same. Of one that lives, those that a person has to decide: in a birth
+    /// that does not live, a delete changes nothing.
+    fn held_deletes(&self, members: &[usize], dead: bool, asides: &BTreeMap<LocalDot, Why>) -> Vec<HeldRow> {
+        let is_asked = |e: &Entry| matches!(asides.get(&e.write.dot), Some(Why::UpdateDelete | Why::DeleteUpdate));
+        members
+            .iter()
+            .filter(|&&m| dead || self.lives(m))
+            .flat_map(|&m| &self.births[m].rec.entries)
+            .filter(|e| e.is_tombstone() && (dead || is_asked(e)))
             .map(|e| HeldRow {
                 register: Some(Register::Existence),
                 dot: Some(e.write.dot),
@@ -470,7 +500,7 @@ impl Txn<'_> {
         let old = self.stored_row(anchor)?;
         let mut cells = Cells::default();
         let asides = self.class_asides(class)?;
-        let mut held = if dead { self.held_deletes(members, &asides) } else { Vec::new() };
+        let mut held = self.held_deletes(members, dead, &asides);
         for (p, _) in table.columns.iter().enumerate() {
             let Some(col) = self.s.t(t).col_at[p] else { continue };
             if let Some(w) = self.shown_write(members, col) {

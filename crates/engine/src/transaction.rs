@@ -15,6 +15,7 @@ mod touched;
 pub use decided::{Decided, DecidedKey};
 pub use dots::{DotOf, decode_dot};
 pub use future::Future;
+pub use registers::{Clash, Later};
 pub use touched::Touched;
 
 use crate::catalog::{Affinity, Table, quote};

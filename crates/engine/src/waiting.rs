@@ -9,7 +9,7 @@ use crate::id::{Dot, Millis, Stamp};
 use crate::listing::conflict_id;
 use crate::record::{Cell, Col, LocalDot, Register, Write};
 use crate::store::damaged;
-use crate::transaction::Txn;
+use crate::transaction::{Clash, Later, Txn};
 use std::collections::BTreeMap;
 
 /// One thing that waits.
@@ -46,6 +46,9 @@ pub enum Source {
     Difference,
 }
 
+/// The birth that holds the loser, the loser, and the winner if a write of it is known.
+type Named = (LocalDot, LocalDot, Option<LocalDot>);
+
 /// One register of a thing that waits, with what either side says. None: nothing, or the row's existence.
 pub type Side = (Register, Option<Cell>, Option<Cell>);
 
@@ -70,11 +73,18 @@ impl Txn<'_> {
             let leader = self.class(t, LocalDot(b))?.leader;
             let register = (col >= -1).then(|| Register::from_number(col));
             let waits_for = wt.zip(wb.map(LocalDot));
+            let registers: Vec<Register> = register.into_iter().collect();
             let things = match (reason, register) {
-                (ConflictKind::UpdateUpdate, Some(Register::Column(c))) => self.under_review(t, leader, c)?,
-                _ => vec![self.not_shown(t, leader, register, LocalDot(d))?],
+                (ConflictKind::UpdateUpdate, Some(Register::Column(c))) => {
+                    let all = self.values_under_review(t, leader, c)?;
+                    all.into_iter().map(|thing| (thing, registers.clone())).collect()
+                }
+                (ConflictKind::UpdateDelete | ConflictKind::DeleteUpdate, _) => {
+                    self.deletes_under_review(t, leader, LocalDot(d), reason)?
+                }
+                _ => vec![(self.not_shown(t, leader, register, LocalDot(d))?, registers)],
             };
-            for (birth, loser, winner) in things {
+            for ((birth, loser, winner), registers) in things {
                 let id = self.conflict_name(t, birth, loser);
                 let entry = found.entry(id.clone()).or_insert_with(|| {
                     order.push(id.clone());
@@ -94,10 +104,10 @@ impl Txn<'_> {
                         at,
                     }
                 });
-                if let Some(r) = register
-                    && let Err(place) = entry.registers.binary_search_by_key(&r.number(), |r| r.number())
-                {
-                    entry.registers.insert(place, r);
+                for r in registers {
+                    if let Err(place) = entry.registers.binary_search_by_key(&r.number(), |r| r.number()) {
+                        entry.registers.insert(place, r);
+                    }
                 }
             }
         }
@@ -113,12 +123,7 @@ impl Txn<'_> {
     }
 
     /// The values of one column that stand against each other: each but the latest has lost, or will have.
-    fn under_review(
-        &mut self,
-        t: u32,
-        leader: LocalDot,
-        col: Col,
-    ) -> Result<Vec<(LocalDot, LocalDot, Option<LocalDot>)>, Error> {
+    fn values_under_review(&mut self, t: u32, leader: LocalDot, col: Col) -> Result<Vec<Named>, Error> {
         let all = self.standing(t, leader, col)?;
         let Some((_, top, cell)) = all.first().cloned() else { return Ok(Vec::new()) };
         let mut seen = Vec::new();
@@ -127,6 +132,34 @@ impl Txn<'_> {
             if *c != cell && !seen.contains(&w.dot) {
                 seen.push(w.dot);
                 out.push((*birth, w.dot, Some(top.dot)));
+            }
+        }
+        Ok(out)
+    }
+
+    /// The conflicts of one kind between deletes and edits of which one is this write, as they are on record.
+    fn deletes_under_review(
+        &mut self,
+        t: u32,
+        leader: LocalDot,
+        d: LocalDot,
+        kind: ConflictKind,
+    ) -> Result<Vec<(Named, Vec<Register>)>, Error> {
+        let class = self.class(t, leader)?;
+        let mut out = Vec::new();
+        for m in self.members(&class)? {
+            let birth = self.births[m].b;
+            for Clash { grave, edit, field, later } in self.under_review(m, d)? {
+                let column = field.map(|f| Register::Column(f.col));
+                match (kind, later) {
+                    (ConflictKind::DeleteUpdate, Later::Delete) => {
+                        out.push(((birth, edit.dot, Some(grave.dot)), column.into_iter().collect()));
+                    }
+                    (ConflictKind::UpdateDelete, Later::Edit) => {
+                        out.push(((birth, grave.dot, Some(edit.dot)), vec![Register::Existence]));
+                    }
+                    _ => {}
+                }
             }
         }
         Ok(out)
@@ -145,13 +178,7 @@ impl Txn<'_> {
         Ok(all)
     }
 
-    fn not_shown(
-        &mut self,
-        t: u32,
-        leader: LocalDot,
-        register: Option<Register>,
-        d: LocalDot,
-    ) -> Result<(LocalDot, LocalDot, Option<LocalDot>), Error> {
+    fn not_shown(&mut self, t: u32, leader: LocalDot, register: Option<Register>, d: LocalDot) -> Result<Named, Error> {
         let class = self.class(t, leader)?;
         let members = self.members(&class)?;
         let shown = match register {
@@ -244,6 +271,8 @@ impl Txn<'_> {
             let loser = said(w.loser);
             let winner = match (w.reason, w.winner) {
                 (ConflictKind::UpdateUpdate, Some(d)) => said(d),
+                // The delete.
+                (ConflictKind::DeleteUpdate, _) => None,
                 _ => match (&row, self.s.t(w.t).place.get(usize::from(col.0)).copied().flatten()) {
                     (Some(row), Some(p)) => Some(self.cell_of(w.t, col, row[p].clone())?),
                     _ => None,

@@ -89,6 +89,98 @@ fn a_conflict_under_review_is_named_alike_everywhere_and_decided_once() {
     }
 }
 
+/// One row that `a` edits and `b` deletes, neither having seen the other.
+fn edit_and_delete(a: &Replica, b: &Replica, delete_is_later: bool) {
+    a.sql("INSERT INTO team VALUES (1, 10, 'n0', 'o0')");
+    settle(&[a, b]);
+    let edit = || _ = a.sql("UPDATE team SET name = 'na'").harvest();
+    let delete = || _ = b.sql("DELETE FROM team").harvest();
+    if delete_is_later {
+        edit();
+        delete();
+    } else {
+        delete();
+        edit();
+    }
+}
+
+#[test]
+fn a_delete_and_an_edit_wait_under_review_and_each_application_sees_what_it_did() {
+    let name = "SELECT name FROM team";
+    for delete_is_later in [true, false] {
+        for decides in 0..2 {
+            for side in [Side::Winner, Side::Loser] {
+                let (_d, [a, b, c]) = nodes::<3>(REVIEW);
+                edit_and_delete(&a, &b, delete_is_later);
+                settle(&[&a, &b, &c]);
+                let what = format!("delete later: {delete_is_later}, node {decides} keeps the {side:?}");
+                assert_eq!((a.rows(name), b.rows(name)), (vec!["na".to_owned()], vec![]), "{what}");
+                let kind = if delete_is_later { ConflictKind::DeleteUpdate } else { ConflictKind::UpdateDelete };
+                let (x, y, z) = (only(&a), only(&b), only(&c));
+                assert_eq!((&x.id, x.kind, x.state), (&y.id, kind, ConflictState::Held), "{what}");
+                assert_eq!((&x.winner, &x.loser), (&y.winner, &y.loser), "{what}");
+                assert_eq!((&z.id, z.kind), (&x.id, kind), "{what}");
+                assert_eq!(x.columns, if delete_is_later { vec!["name"] } else { vec![] }, "{what}");
+                // An edit that is older than the delete changes nothing where the row is gone: nothing waits there.
+                let state = if delete_is_later { ConflictState::Auto } else { ConflictState::Held };
+                assert_eq!(y.state, state, "{what}");
+                let decider = [&a, &b][decides];
+                keep(decider, &x.id, side);
+                decider.sound();
+                settled(&[&a, &b, &c]);
+                let lives = (side == Side::Winner) != delete_is_later;
+                for r in [&a, &b, &c] {
+                    let expected = if lives { vec!["na".to_owned()] } else { vec![] };
+                    assert_eq!(r.rows(name), expected, "{what}: {}", r.name);
+                    let after = only(r);
+                    assert_eq!((after.id, after.state), (x.id.clone(), ConflictState::Reviewed), "{what}: {}", r.name);
+                    r.sound();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_waits_of_a_delete_and_an_edit_is_what_the_application_does_not_show() {
+    for delete_is_later in [true, false] {
+        for letting in 0..2 {
+            let (_d, [a, b]) = nodes::<2>(REVIEW);
+            edit_and_delete(&a, &b, delete_is_later);
+            settle(&[&a, &b]);
+            let at = [&a, &b][letting];
+            let Some(waits) = at.open().held().unwrap().pop() else {
+                assert!(delete_is_later && letting == 1);
+                continue;
+            };
+            at.open().allow(&waits.id, false, now()).unwrap();
+            settled(&[&a, &b]);
+            let expected: &[&str] = if letting == 0 { &[] } else { &["na"] };
+            for r in [&a, &b] {
+                assert_eq!(r.rows("SELECT name FROM team"), expected, "{}: {delete_is_later} {letting}", r.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_whose_delete_waits_can_be_edited_and_deleted_by_its_application() {
+    let (_d, [a, b]) = nodes::<2>(REVIEW);
+    edit_and_delete(&a, &b, true);
+    settle(&[&a, &b]);
+    a.sql("UPDATE team SET note = 'oa'").harvest();
+    settle(&[&a, &b]);
+    assert_eq!(a.rows("SELECT name, note FROM team"), ["na oa"]);
+    assert_eq!(b.rows("SELECT name FROM team"), Vec::<String>::new());
+    for r in [&a, &b] {
+        assert_ne!(r.open().held().unwrap(), [], "{}", r.name);
+        r.sound();
+    }
+    a.sql("DELETE FROM team").harvest();
+    settled(&[&a, &b]);
+    assert_eq!(a.rows("SELECT name FROM team"), Vec::<String>::new());
+}
+
 #[test]
 fn sides_are_chosen_column_by_column() {
     let (_d, [a, b]) = nodes::<2>(REVIEW);

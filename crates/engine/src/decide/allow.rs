@@ -1,6 +1,7 @@
 //! What waits is tried again, or let through; and the deletes that the guard holds.
 use super::{Choice, Error, Keep, Resolved, Settled, Side};
 use crate::aside::Why;
+use crate::change::ConflictKind;
 use crate::database::Database;
 use crate::error::Error as EngineError;
 use crate::id::{Millis, ReplicaId};
@@ -65,11 +66,18 @@ impl Database {
     ///
     /// [`Error::Unknown`], or [`Error::StillHeld`] where it can't be applied.
     pub fn allow(&mut self, id: &str, anyway: bool, now: Millis) -> Result<Resolved, EngineError> {
-        let waits = self.read(now, |txn| Ok(txn.waiting()?.iter().any(|w| w.id == id)))?;
-        if !waits {
-            return Err(Error::Unknown { id: id.to_owned() }.into());
-        }
-        let choice = Choice { conflict: id.to_owned(), keep: Keep::All(Side::Loser), anyway };
+        let side = self.read(now, |txn| {
+            let found = txn.waiting()?.into_iter().find(|w| w.id == id);
+            let waits = found.ok_or_else(|| EngineError::from(Error::Unknown { id: id.to_owned() }))?;
+            let class = txn.class(waits.t, waits.leader)?;
+            let shown = !txn.anchors(&class)?.is_empty();
+            Ok(match (waits.reason, shown) {
+                // Of a row that is gone the edit waits, and of one that is shown the delete.
+                (ConflictKind::UpdateDelete, false) | (ConflictKind::DeleteUpdate, true) => Side::Winner,
+                _ => Side::Loser,
+            })
+        })?;
+        let choice = Choice { conflict: id.to_owned(), keep: Keep::All(side), anyway };
         let mut done = self.resolve(&[choice], now)?;
         done.pop().ok_or_else(|| Error::Unknown { id: id.to_owned() }.into())
     }

@@ -115,7 +115,17 @@ impl Txn<'_> {
             | ConflictKind::ColumnMissing
             | ConflictKind::ConfigDiffers
             | ConflictKind::IdCollision => return Err(Error::NotDecidable { reason: w.reason }.into()),
-            ConflictKind::ParentDeleted | ConflictKind::UpdateDelete | ConflictKind::DeleteUpdate => {
+            ConflictKind::UpdateDelete | ConflictKind::DeleteUpdate => {
+                settled.push(Settled { registers: vec![Register::Existence], ..after });
+                let update_wins = w.reason == ConflictKind::UpdateDelete;
+                if (choice.keep.whole()? == Side::Winner) == update_wins {
+                    self.write_by_person(&class, Some(Existence::Lives), Vec::new())?;
+                    1
+                } else {
+                    self.delete_by_person(&class, choice.anyway)?.1
+                }
+            }
+            ConflictKind::ParentDeleted => {
                 settled.push(after);
                 let (write, n) = match choice.keep.whole()? {
                     Side::Winner => (self.write_by_person(&class, Some(Existence::Lives), Vec::new())?, 1),
@@ -329,10 +339,15 @@ impl Txn<'_> {
             }
             columns.insert(col, cell);
         }
+        // It may wait on another node, where only a write settles it.
+        let open = match self.find(t, first.birth)? {
+            Some(i) => !self.under_review(i, first.loser)?.is_empty(),
+            None => false,
+        };
         let mut n = columns.len() as u64;
         match to_live {
-            Some(false) if lives => n += self.delete_by_person(&class, choice.anyway)?.1,
-            Some(true) if !lives => {
+            Some(false) if lives || open => n += self.delete_by_person(&class, choice.anyway)?.1,
+            Some(true) if !lives || open => {
                 self.write_by_person(&class, Some(Existence::Lives), columns.into_iter().collect())?;
                 n += 1;
             }

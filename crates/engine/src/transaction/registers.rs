@@ -1,5 +1,6 @@
 //! Merging writes into registers, and recording what loses: merge-rules 3, 7 and 8.
 use super::{Archived, DotOf, Lost, LostKey, Txn};
+use crate::aside::Why;
 use crate::change::ConflictKind;
 use crate::class::Few;
 use crate::config::Policy;
@@ -9,6 +10,23 @@ use crate::record::{Cell, Col, Entry, Existence, Field, LocalDot, Register, Writ
 use crate::store::{ARCHIVED, SUPERSEDED, TOTAL};
 use rusqlite::{OptionalExtension, params};
 use std::cmp::Ordering;
+
+/// A delete and an edit of one birth that have not seen each other.
+#[derive(Clone, Debug)]
+pub struct Clash {
+    pub grave: Write,
+    pub edit: Write,
+    /// What was edited. None: a person said that the row lives.
+    pub field: Option<Field>,
+    pub later: Later,
+}
+
+/// Which of the two is the later, and so the winner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
+    Edit,
+    Delete,
+}
 
 impl Txn<'_> {
     pub fn policy(&self, t: u32, col: Col) -> (Keeps, Option<&str>) {
@@ -299,40 +317,81 @@ impl Txn<'_> {
     }
 
     /// A tombstone and a column write that have not seen each other are a conflict; the earlier is the loser. So are a
-    /// tombstone and a person's word that the row lives.
+    /// tombstone and a person's word that the row lives. Under `review` what came waits.
     fn edit_against_delete(&mut self, i: usize, write: &Write) -> Result<(), Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
-        if !self.births[i].rec.entries.iter().any(Entry::is_tombstone) {
-            return Ok(());
-        }
-        let (mut graves, mut edits) = (Vec::new(), Vec::new());
-        for e in &self.births[i].rec.entries {
-            let concerns = e.write.dot == write.dot;
-            match &e.existence {
-                Some(Existence::Deleted(_)) => graves.push((e.write.clone(), concerns)),
-                Some(Existence::Lives) if e.write.dot != b => edits.push((e.write.clone(), None, concerns)),
-                Some(Existence::Lives) | None => {}
-            }
-            for f in &e.fields {
-                edits.push((e.write.clone(), Some(f.clone()), concerns));
-            }
-        }
-        for (g, g_new) in &graves {
-            for (e, field, e_new) in &edits {
-                let register = field.as_ref().map_or(Register::Existence, |f| Register::Column(f.col));
-                let cell = field.as_ref().map(|f| &f.cell);
-                if !(*g_new || *e_new) || self.saw(g, register, e.dot)? || self.saw(e, Register::Existence, g.dot)? {
-                    continue;
+        for Clash { grave, edit, field, later } in self.clashes(i, write.dot)? {
+            let cell = field.as_ref().map(|f| &f.cell);
+            let why = match later {
+                Later::Delete => {
+                    let register = field.as_ref().map_or(Register::Existence, |f| Register::Column(f.col));
+                    self.record_loss(t, b, register, (&edit, cell), (&grave, None), ConflictKind::DeleteUpdate)?;
+                    Why::DeleteUpdate
                 }
-                if self.order(e, g) == Ordering::Less {
-                    self.record_loss(t, b, register, (e, cell), (g, None), ConflictKind::DeleteUpdate)?;
-                } else {
+                Later::Edit => {
                     let kind = ConflictKind::UpdateDelete;
-                    self.record_loss(t, b, Register::Existence, (g, None), (e, cell), kind)?;
+                    self.record_loss(t, b, Register::Existence, (&grave, None), (&edit, cell), kind)?;
+                    Why::UpdateDelete
                 }
+            };
+            // An edit that came to a row that is gone, and is older than the delete, changes nothing that is shown.
+            let waits = match (write.dot.replica() == self.s.own, later) {
+                (false, _) if grave.dot == write.dot => Some(write.dot),
+                (false, Later::Edit) => Some(write.dot),
+                // This application went on editing a row whose delete waits.
+                (true, Later::Edit) => self.asides(t, b)?.contains_key(&grave.dot).then_some(grave.dot),
+                (_, Later::Delete) => None,
+            };
+            if let Some(d) = waits.filter(|_| field.is_some_and(|f| self.is_reviewed(t, f.col)))
+                && self.asides(t, b)?.get(&d) != Some(&Why::UpdateDelete)
+            {
+                self.put_aside(t, b, d, why)?;
             }
         }
         Ok(())
+    }
+
+    /// The deletes and edits of a birth that have not seen each other, of which one is this write.
+    fn clashes(&mut self, i: usize, d: LocalDot) -> Result<Vec<Clash>, Error> {
+        let b = self.births[i].b;
+        if !self.births[i].rec.entries.iter().any(Entry::is_tombstone) {
+            return Ok(Vec::new());
+        }
+        let (mut graves, mut edits) = (Vec::new(), Vec::new());
+        for e in &self.births[i].rec.entries {
+            match &e.existence {
+                Some(Existence::Deleted(_)) => graves.push(e.write.clone()),
+                Some(Existence::Lives) if e.write.dot != b => edits.push((e.write.clone(), None)),
+                Some(Existence::Lives) | None => {}
+            }
+            edits.extend(e.fields.iter().map(|f| (e.write.clone(), Some(f.clone()))));
+        }
+        let mut out = Vec::new();
+        for grave in &graves {
+            for (edit, field) in &edits {
+                let register = field.as_ref().map_or(Register::Existence, |f| Register::Column(f.col));
+                if grave.dot != d && edit.dot != d
+                    || self.saw(grave, register, edit.dot)?
+                    || self.saw(edit, Register::Existence, grave.dot)?
+                {
+                    continue;
+                }
+                let later = if self.order(edit, grave) == Ordering::Less { Later::Delete } else { Later::Edit };
+                out.push(Clash { grave: grave.clone(), edit: edit.clone(), field: field.clone(), later });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Those of them of which a person has to decide.
+    pub fn under_review(&mut self, i: usize, d: LocalDot) -> Result<Vec<Clash>, Error> {
+        let t = self.births[i].t;
+        let all = self.clashes(i, d)?;
+        Ok(all.into_iter().filter(|c| c.field.as_ref().is_some_and(|f| self.is_reviewed(t, f.col))).collect())
+    }
+
+    fn is_reviewed(&self, t: u32, col: Col) -> bool {
+        self.policy(t, col).0 == Keeps::All
     }
 
     /// Records a loser, unless it is on record. The record is a write of its own and travels.

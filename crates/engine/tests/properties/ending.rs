@@ -5,6 +5,7 @@ use super::super::schema::{Role, quote};
 use super::{Checked, World};
 use lockstep_engine::change::ConflictKind;
 use lockstep_engine::database::Held;
+use lockstep_engine::decide::{Choice, Keep, Side};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::collections::BTreeSet;
@@ -71,6 +72,10 @@ impl World {
                     self.end_clash(n, t);
                     self.rest(limit, r)?;
                 }
+                if self.decide_delete(n, r) {
+                    settled = false;
+                    self.rest(limit, r)?;
+                }
             }
             if settled {
                 break;
@@ -85,6 +90,26 @@ impl World {
         self.agree()?;
         self.same_rows()?;
         self.nothing_lost()
+    }
+
+    /// A delete and an edit that stand against each other under review: a person says which of them it is.
+    fn decide_delete(&mut self, n: usize, r: &mut Prng) -> bool {
+        let mut any = false;
+        let at = self.now(n);
+        for d in &self.nodes[n].dbs {
+            let mut db = d.open();
+            let waits = |h: &Held| matches!(h.reason, ConflictKind::UpdateDelete | ConflictKind::DeleteUpdate);
+            let ids: BTreeSet<String> = db.held().expect("held").into_iter().filter(waits).map(|h| h.id).collect();
+            for conflict in ids {
+                let keep = Keep::All([Side::Winner, Side::Loser][r.below(2)]);
+                // A decision before it may have settled it.
+                if db.held().expect("held").iter().any(|h| h.id == conflict) {
+                    db.resolve(&[Choice { conflict, keep, anyway: true }], at).expect("a decision");
+                    any = true;
+                }
+            }
+        }
+        any
     }
 
     /// All rows of a table get other unique values.
