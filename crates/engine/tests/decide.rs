@@ -93,8 +93,8 @@ fn a_conflict_under_review_is_named_alike_everywhere_and_decided_once() {
 fn edit_and_delete(a: &Replica, b: &Replica, delete_is_later: bool) {
     a.sql("INSERT INTO team VALUES (1, 10, 'n0', 'o0')");
     settle(&[a, b]);
-    let edit = || _ = a.sql("UPDATE team SET name = 'na'").harvest();
-    let delete = || _ = b.sql("DELETE FROM team").harvest();
+    let edit = || a.sql("UPDATE team SET name = 'na'").harvest();
+    let delete = || b.sql("DELETE FROM team").harvest();
     if delete_is_later {
         edit();
         delete();
