@@ -14,7 +14,7 @@ OUT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path "ui/dist*" -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: mutants pictures help setup setup-core demo build bench test check rust-check rust-test ui ui-check console types icons clean distclean
+.PHONY: mutants network soak days pictures help setup setup-core demo build bench test check rust-check rust-test ui ui-check console types icons clean distclean
 
 help: ## Names the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ soak: ## A bad line for SOAK seconds, agents killed KILLS times, and two that ha
 		$(CARGO) test --locked -p lockstep-tests --test end_to_end -- killed_at_any_moment --nocapture
 	LOCKSTEP_IDLE=60 $(CARGO) test --locked -p lockstep-node --test idle -- --nocapture
 
+network: ## Two agents on a network of their own that is cut, slow and renumbered (Linux, network namespaces)
+	$(CARGO) build --locked -p lockstep-cli
+	LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" $(CARGO) test --locked -p lockstep-tests --test network
+
 # The order matters: what fails soonest comes first, and the console can only be compiled when the
 # pages that it embeds have been built.
 test: check rust-test ## Formatting, lints, pages, console, and every test
@@ -77,7 +81,7 @@ rust-test: ui/dist/index.html
 	$(CARGO) test --locked $(TESTED) --doc
 	LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" $(CARGO) test --locked $(TESTED) --lib --bins --tests
 
-soak: ## Many more bad days and random schedules than `make test` has (SEEDS=2000 days)
+days: ## Many more bad days and random schedules than `make test` has (SEEDS=2000 days)
 	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-tests --test simulation -- --nocapture
 	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-engine --test properties -- --nocapture
 	LOCKSTEP_WORLDS=all $(CARGO) test --locked -p lockstep-engine --test small_worlds -- --nocapture

@@ -1,5 +1,5 @@
-//! One peer's background sync: a session when there is something to bring or to fetch, and a request held open at a
-//! peer that could not call this node. Where nothing has to be brought for a day, both sides are compared all the same.
+//! One peer's background sync: a session when there is something to bring or to fetch, and a request held open at the
+//! peer, which may not get through to this node. Where nothing has to be brought for a day, both sides are compared all the same.
 //!
 //! Always true here: at most one session and one held request with the peer are under way. After a failure the pauses
 //! grow, with chance in them, up to five minutes; a computer that slept wakes up to one attempt, not to all it missed.
@@ -12,7 +12,7 @@ use crate::routes::{self, blocking};
 use crate::server::{Stop, stopped};
 use crate::session::unwatched;
 use crate::state::{Peer, RunResult, Trigger};
-use crate::{NodeId, Result};
+use crate::{Error, NodeId, Result};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use lockstep_engine::id::{Millis, Vectors};
 use std::collections::BTreeMap;
@@ -183,14 +183,15 @@ fn known(node: &Node, id: NodeId) -> Result<BTreeMap<String, Vectors>> {
     databases.into_iter().map(|d| Ok((d.name.clone(), node.state().acknowledged(id, &d.name)?))).collect()
 }
 
-/// Resolves when the peer says that it has news. If it can call this node itself, it will, and this never resolves.
+/// Resolves when the peer has news and does not bring it itself. It may know an address of this node and not get through
+/// to it: that of another network, or one behind a router. So it is asked all the same.
 async fn news(node: &Arc<Node>, peer: &Peer) {
     let mut pauses = backoff();
     loop {
         match asked(node, peer).await {
-            Ok(Some(true)) => return,
-            Ok(Some(false)) => pauses = backoff(),
-            Ok(None) => std::future::pending().await,
+            Ok(true) if comes_itself(node, peer).await => pauses = backoff(),
+            Ok(true) => return,
+            Ok(false) => pauses = backoff(),
             Err(e) => {
                 tracing::debug!(peer = %peer.name, error = %e, "the peer could not be asked for news");
                 tokio::time::sleep(pauses.next().unwrap_or(LONGEST)).await;
@@ -199,15 +200,25 @@ async fn news(node: &Arc<Node>, peer: &Peer) {
     }
 }
 
-async fn asked(node: &Arc<Node>, peer: &Peer) -> Result<Option<bool>> {
-    let Some(address) = &peer.address else { return Ok(None) };
-    if node.told_address(address)?.is_some() {
-        return Ok(None);
+/// How long a peer that knows this node's address has, to bring its news itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+async fn comes_itself(node: &Arc<Node>, peer: &Peer) -> bool {
+    let told = peer.address.as_ref().map_or(Ok(None), |address| node.told_address(address));
+    if !told.is_ok_and(|told| told.is_some()) {
+        return false;
     }
+    tokio::time::sleep(GRACE).await;
+    // It may have called before its answer about the news was here.
+    node.last_call(peer.node).is_some_and(|at| at.elapsed() < 2 * GRACE)
+}
+
+async fn asked(node: &Arc<Node>, peer: &Peer) -> Result<bool> {
+    let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
     let link = Link::new(node.identity(), peer.node, address)?;
     let has = node.heads().borrow().all();
     let answer = link.post(routes::WAIT, Wait { has }.to_bytes(), 4096, HELD).await?;
-    Ok(Some(News::from_bytes(&answer)?.news))
+    Ok(News::from_bytes(&answer)?.news)
 }
 
 #[cfg(test)]

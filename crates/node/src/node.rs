@@ -15,6 +15,7 @@ use lockstep_engine::id::{Millis, Vector};
 use lockstep_wire::message::{DatabaseHello, Hello};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// Where a node gets the time from.
@@ -36,6 +37,8 @@ pub struct Node {
     turns: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     /// What was last looked at of each peer, for who wants to see it row by row and to apply it.
     pub(crate) plans: Mutex<HashMap<NodeId, Arc<crate::plan::Looked>>>,
+    /// When each peer last asked something of this process that belongs to a session.
+    calls: Mutex<HashMap<NodeId, Instant>>,
     /// Digests of tables without the columns that don't pass, as long as the tables stand where they stood.
     parts: Mutex<PartDigests>,
 }
@@ -84,6 +87,7 @@ impl Node {
             heads,
             turns: Mutex::default(),
             plans: Mutex::default(),
+            calls: Mutex::default(),
             parts: Mutex::default(),
         }
     }
@@ -392,6 +396,16 @@ impl Node {
         let place = self.state.agent()?;
         let told = |a: AgentPlace| if a.advertised == NOWHERE { a.listening } else { a.advertised };
         Ok(place.map_or_else(|| DEFAULT_ADDRESS.to_owned(), told))
+    }
+
+    /// A peer gets through to this node.
+    pub(crate) fn called(&self, peer: NodeId) {
+        self.calls.lock().unwrap_or_else(|e| e.into_inner()).insert(peer, Instant::now());
+    }
+
+    /// When it last did.
+    pub(crate) fn last_call(&self, peer: NodeId) -> Option<Instant> {
+        self.calls.lock().unwrap_or_else(|e| e.into_inner()).get(&peer).copied()
     }
 
     /// The address to tell to a peer: that of the running agent, unless it leads from the peer to the peer itself.

@@ -152,7 +152,11 @@ async fn authorize(
         Standing::Peer => {
             served.desk.sweep();
             let seat = served.desk.seat(id);
-            let places = if request.uri().path() == WAIT { &seat.waits } else { &seat.requests };
+            let waits = request.uri().path() == WAIT;
+            if !waits {
+                served.node.called(id);
+            }
+            let places = if waits { &seat.waits } else { &seat.requests };
             match places.clone().try_acquire_owned() {
                 Ok(_place) => next.run(request).await,
                 Err(_) => Refusal::Busy.into_response(),
