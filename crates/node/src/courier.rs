@@ -64,6 +64,7 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
             }
         };
         let before = node.heads().borrow().clone();
+        let began = node.now();
         let pause = match node.sync(&peer, trigger, &unwatched).await {
             Ok(entry) if entry.result != RunResult::Failed => {
                 // News of which nothing can be taken would come again at once.
@@ -95,7 +96,7 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
                 tokio::select! {
                     () = &mut pending => Trigger::Change,
                     () = news(node, &peer) => Trigger::News,
-                    () = daily(node, id) => Trigger::Daily,
+                    () = daily(node, id, began) => Trigger::Daily,
                 }
             }
         };
@@ -154,9 +155,8 @@ async fn pending(node: &Arc<Node>, peer: &Peer, before: &Heads) {
 const DAILY: Duration = Duration::from_secs(23 * 3_600);
 
 /// Resolves when neither this courier nor the peer itself has had both sides compared for a day. Until then it looks at
-/// the clock alone: the hours that a computer sleeps are no hours of a timer.
-async fn daily(node: &Arc<Node>, id: NodeId) {
-    let mut last = node.now();
+/// the clock alone: the hours that a computer sleeps are no hours of a timer. `last`: when the last session began.
+async fn daily(node: &Arc<Node>, id: NodeId, mut last: Millis) {
     loop {
         tokio::time::sleep(DOZE).await;
         if !is_over(last, node.now()) {
