@@ -284,6 +284,12 @@ impl World {
                 if !current.iter().any(|v| ***v == Fact::Value(one.clone())) {
                     return Err(format!("{one} is shown, and was replaced: {current:?}"));
                 }
+                // Values are numbered in the order of time.
+                let number = |v: &str| v.trim_matches(['<', '>']).parse::<usize>().expect("a number");
+                let later = current.iter().any(|v| matches!(v, Fact::Value(v) if number(v) > number(one)));
+                if self.inserted.is_empty() && later {
+                    return Err(format!("{one} is shown, and there is a later one: {current:?}"));
+                }
                 let over = |f: &Fact| deletes.iter().any(|d| self.saw(d, f));
                 let gone = values.iter().all(|v| over(v));
                 let children = self.written.keys().any(|f| matches!(f, Fact::Scout(_)) && !over(f));
