@@ -350,7 +350,9 @@ Examples:
         children: bool,
     },
 
-    /// Compare the digests of every table, read all rows again, and print where every value is
+    /// Compare every table, read all rows again on both sides, name the rows that differ, and print where every value is
+    ///
+    /// A row that differs though both sides have the same writes is held until you decide (`lockstep conflicts`).
     #[command(after_help = "\
 Examples:
   lockstep verify

@@ -12,6 +12,7 @@ mod quarantine;
 mod rows;
 mod set_up;
 mod sync;
+mod verify;
 
 use crate::Context;
 use crate::arguments::{Command, ConflictsAction, DeletesAction, PeersAction, QuarantineAction};
@@ -93,7 +94,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
             quarantine::decide_deletes(context, &id, false)
         }
         Command::Deletes { action: Some(DeletesAction::Keep { id }) } => quarantine::decide_deletes(context, &id, true),
-        Command::Verify { peer } => sync::verify(context, peer.as_deref()).await,
+        Command::Verify { peer } => verify::verify(context, peer.as_deref()).await,
         Command::Digest { name, table } => copy::digest(context, &name, table.as_deref()),
         Command::Runs { since } => look::runs(context, since),
         Command::Pause { long } => pause::pause(context, long.unwrap_or(Pause::UntilResumed)),

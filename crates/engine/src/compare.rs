@@ -12,14 +12,17 @@ pub use range::{FAN_OUT, Range, RangeSum, Sums};
 pub use row::{Apart, Cell, ColumnState, Differing, Kind, RowState, Side, judge};
 pub use search::{Ask, MOST, Search};
 
-use crate::database::Database;
+use crate::class;
+use crate::database::{Database, catch_up};
 use crate::digest::Hash;
 use crate::error::Error;
 use crate::id::{Dot, Millis, Vector};
 use crate::key::LocalKey;
 use crate::listing::vector_of;
 use crate::record::{Cell as Held, Col, LocalDot};
+use crate::store::damaged;
 use crate::transaction::Txn;
+use crate::value::Value;
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,94 +45,138 @@ pub struct Seen<T> {
 }
 
 impl Database {
-    /// Reads a whole table and sums it up by ranges. Harvests nothing.
-    pub fn range_sums(&mut self, table: &str, without: &BTreeSet<String>) -> Result<Seen<Sums>, Error> {
-        self.seen(table, |txn, t| {
-            let is_out = txn.left_out(t, without);
-            let mut sums = Sums::default();
-            txn.each_birth(t, |txn, i| {
-                let (b, hash) = (txn.births[i].b, txn.part_now(i, &is_out)?);
-                if hash != 0 {
-                    sums.add(txn.position(b), hash);
-                }
-                Ok(())
-            })?;
-            txn.each_edge(t, |txn, birth, hash| sums.add_edge(txn.position(birth), hash))?;
-            Ok(sums)
+    /// Reads a whole table and sums it up by ranges. What is written meanwhile may make a range differ that does not; the
+    /// births of the range tell.
+    pub fn range_sums(&mut self, table: &str, without: &BTreeSet<String>, now: Millis) -> Result<Seen<Sums>, Error> {
+        self.harvest(now)?;
+        self.with_rows_whole(|db| {
+            db.read(now, |txn| {
+                seen(txn, table, &|txn, t| {
+                    let is_out = txn.left_out(t, without);
+                    let mut sums = Sums::default();
+                    txn.each_birth(t, |txn, i| {
+                        let (b, hash) = (txn.births[i].b, txn.part_now(i, &is_out)?);
+                        if hash != 0 {
+                            sums.add(txn.position(b), hash);
+                        }
+                        Ok(())
+                    })?;
+                    txn.each_edge(t, |txn, birth, hash| sums.add_edge(txn.position(birth), hash))?;
+                    Ok(sums)
+                })
+            })
         })
     }
 
-    /// The births of some ranges whose rows live, each with its part of the digest; ascending within a range. Harvests
-    /// nothing.
+    /// The births of some ranges whose rows live, each with its part of the digest; ascending within a range.
     pub fn range_parts(
         &mut self,
         table: &str,
         without: &BTreeSet<String>,
         ranges: &[Range],
+        now: Millis,
     ) -> Result<Seen<Vec<Part>>, Error> {
-        self.seen(table, |txn, t| {
-            let is_out = txn.left_out(t, without);
-            let mut found: BTreeMap<(usize, Dot), u128> = BTreeMap::new();
-            let range_of = |txn: &Txn<'_>, b| {
-                let position = txn.position(b);
-                ranges.iter().position(|r| r.holds(position))
-            };
-            for b in txn.births_of(t)? {
-                let Some(n) = range_of(txn, b) else { continue };
-                let Some(i) = txn.find(t, b)? else { continue };
-                let hash = txn.part_now(i, &is_out)?;
-                if hash != 0 {
-                    found.insert((n, txn.dot(b)), hash);
+        self.harvested(now, |txn| {
+            seen(txn, table, &|txn, t| {
+                let is_out = txn.left_out(t, without);
+                let mut found: BTreeMap<(usize, Dot), u128> = BTreeMap::new();
+                let range_of = |txn: &Txn<'_>, b| {
+                    let position = txn.position(b);
+                    ranges.iter().position(|r| r.holds(position))
+                };
+                for b in txn.births_of(t)? {
+                    let Some(n) = range_of(txn, b) else { continue };
+                    let Some(i) = txn.find(t, b)? else { continue };
+                    let hash = txn.part_now(i, &is_out)?;
+                    if hash != 0 {
+                        found.insert((n, txn.dot(b)), hash);
+                    }
                 }
-            }
-            txn.each_edge(t, |txn, birth, hash| {
-                if let Some(n) = range_of(txn, birth) {
-                    let part = found.entry((n, txn.dot(birth))).or_default();
-                    *part = part.wrapping_add(hash);
-                }
-            })?;
-            Ok(found.into_iter().map(|((_, birth), hash)| Part { birth, hash }).collect())
+                txn.each_edge(t, |txn, birth, hash| {
+                    if let Some(n) = range_of(txn, birth) {
+                        let part = found.entry((n, txn.dot(birth))).or_default();
+                        *part = part.wrapping_add(hash);
+                    }
+                })?;
+                Ok(found.into_iter().map(|((_, birth), hash)| Part { birth, hash }).collect())
+            })
         })
     }
 
-    /// What some rows say, those that are known here. Harvests nothing.
+    /// What some rows say, those that are known here.
     pub fn row_states(
         &mut self,
         table: &str,
         without: &BTreeSet<String>,
         births: &[Dot],
+        now: Millis,
     ) -> Result<Seen<Vec<RowState>>, Error> {
-        self.seen(table, |txn, t| {
-            let is_out = txn.left_out(t, without);
-            let mut out = Vec::new();
-            for dot in births {
-                let b = txn.local_dot(*dot);
-                if let Some(i) = txn.find(t, b)? {
-                    out.push(txn.row_state(i, *dot, &is_out)?);
+        self.harvested(now, |txn| {
+            seen(txn, table, &|txn, t| {
+                let is_out = txn.left_out(t, without);
+                let mut out = Vec::new();
+                for dot in births {
+                    let Some(b) = txn.known_dot(*dot) else { continue };
+                    if let Some(i) = txn.find(t, b)? {
+                        out.push(txn.row_state(i, *dot, &is_out)?);
+                    }
                 }
-            }
-            Ok(out)
+                Ok(out)
+            })
         })
     }
 
-    fn seen<T>(&mut self, table: &str, f: impl FnOnce(&mut Txn<'_>, u32) -> Result<T, Error>) -> Result<Seen<T>, Error>
-    where
-        T: Default,
-    {
+    /// What a reference to a birth shows in a column of a table here. None: the row is not shown here.
+    pub fn local_reference(&mut self, table: &str, column: &str, birth: Dot) -> Result<Option<Value>, Error> {
+        self.read(Millis(0), |txn| {
+            let Some(t) = txn.s.find_table(None, table) else { return Ok(None) };
+            let place = txn.s.t(t).cols.iter().position(|c| c == column);
+            match (place, txn.known_dot(birth)) {
+                (Some(n), Some(birth)) => txn.local_value(t, Col(n as u16), birth),
+                (Some(_) | None, None) | (None, Some(_)) => Ok(None),
+            }
+        })
+    }
+
+    /// Reads in a snapshot of which every write is known.
+    fn harvested<T>(&mut self, now: Millis, f: impl Fn(&mut Txn<'_>) -> Result<T, Error>) -> Result<T, Error> {
         self.with_rows_whole(|db| {
-            db.read(Millis(0), |txn| {
-                let Some(t) = txn.s.find_table(None, table) else {
-                    return Ok(Seen { vector: Vector::new(), read: T::default() });
-                };
-                Ok(Seen { vector: vector_of(&txn.s, t), read: f(txn, t)? })
+            for _ in 0..8 {
+                db.harvest(now)?;
+                let read = db.read(now, |txn| if txn.is_harvested()? { f(txn).map(Some) } else { Ok(None) })?;
+                if let Some(read) = read {
+                    return Ok(read);
+                }
+            }
+            // A writer that never rests.
+            db.write(now, |txn| {
+                catch_up(txn)?;
+                f(txn)
             })
         })
     }
 }
 
+fn seen<T: Default>(
+    txn: &mut Txn<'_>,
+    table: &str,
+    f: &dyn Fn(&mut Txn<'_>, u32) -> Result<T, Error>,
+) -> Result<Seen<T>, Error> {
+    let Some(t) = txn.s.find_table(None, table) else {
+        return Ok(Seen { vector: Vector::new(), read: T::default() });
+    };
+    Ok(Seen { vector: vector_of(&txn.s, t), read: f(txn, t)? })
+}
+
 impl Txn<'_> {
     fn left_out(&self, t: u32, without: &BTreeSet<String>) -> Vec<bool> {
         self.s.t(t).cols.iter().map(|c| without.contains(c)).collect()
+    }
+
+    /// The dot, if its replica is known here.
+    pub(crate) fn known_dot(&self, d: Dot) -> Option<LocalDot> {
+        let replica = self.s.replicas.iter().skip(1).position(|r| *r == d.replica)? + 1;
+        LocalDot::checked(u32::try_from(replica).ok()?, d.seq.0)
     }
 
     /// Where a birth stands among all, the same on every node that has the key.
@@ -226,7 +273,8 @@ impl Txn<'_> {
         while let Some(r) = edges.next()? {
             let (a, b) = self.pair(LocalDot(r.get(0)?), LocalDot(r.get(1)?));
             if a == self.births[i].b {
-                aliases.insert((self.dot(b), r.get::<_, u8>(2)?));
+                let kind = class::kind(r.get(2)?).ok_or_else(|| damaged("an alias of no kind"))?;
+                aliases.insert((self.dot(b), kind));
             }
             dots.insert(self.dot(LocalDot(r.get(3)?)));
         }

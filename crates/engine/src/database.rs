@@ -300,15 +300,8 @@ impl Database {
     pub fn extract(&mut self, have: &Vectors, limit: Limit, now: Millis) -> Result<Batch, Error> {
         for _ in 0..8 {
             self.harvest(now)?;
-            let batch = self.read(now, |txn| {
-                for i in 0..txn.s.tables.len() {
-                    let (n, harvested) = (txn.s.tables[i].n, txn.s.tables[i].harvested);
-                    if txn.s.tables[i].table.is_some() && capture::newest(txn.c, n)?.is_some_and(|x| x > harvested) {
-                        return Ok(None);
-                    }
-                }
-                txn.extract(have, limit).map(Some)
-            })?;
+            let batch =
+                self.read(now, |txn| if txn.is_harvested()? { txn.extract(have, limit).map(Some) } else { Ok(None) })?;
             if let Some(b) = batch {
                 return Ok(b);
             }
@@ -529,6 +522,18 @@ impl Database {
     pub fn replica_names(&mut self) -> Result<Vec<(ReplicaId, Option<String>)>, Error> {
         let s = State::load(&self.c, &self.catalog)?;
         Ok(s.replicas.into_iter().zip(s.nodes).skip(1).collect())
+    }
+}
+
+impl Txn<'_> {
+    /// Is every write of the application in this snapshot known?
+    pub(crate) fn is_harvested(&self) -> Result<bool, Error> {
+        for t in self.s.tables.iter().filter(|t| t.table.is_some()) {
+            if capture::newest(self.c, t.n)?.is_some_and(|newest| newest > t.harvested) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -72,7 +72,7 @@ impl Database {
             let mut kept = BTreeSet::new();
             let mut classes = BTreeSet::new();
             for d in found {
-                let b = txn.local_dot(d.birth);
+                let Some(b) = txn.known_dot(d.birth) else { continue };
                 let leader = txn.class(t, b)?.leader;
                 if txn.dots_of(t, b)? != d.dots || !classes.insert(leader) {
                     continue;
@@ -131,7 +131,7 @@ impl Txn<'_> {
             let there = match cell {
                 Some(Told::Value(v)) => Some(Cell::Value(v.clone())),
                 Some(Told::Raw(v)) => Some(Cell::Raw(v.clone())),
-                Some(Told::Row(birth)) => Some(Cell::Row(self.local_dot(*birth))),
+                Some(Told::Row(birth)) => self.known_dot(*birth).map(Cell::Row),
                 Some(Told::Large { .. }) | None => None,
             };
             let there = there.map(|cell| {
@@ -156,8 +156,6 @@ impl Txn<'_> {
                     there
                 ])?;
         }
-        // A reference may name a row of a replica that was not known here.
-        self.s.store(self.c)?;
         Ok(!registers.is_empty())
     }
 

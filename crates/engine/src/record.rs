@@ -19,6 +19,10 @@ impl LocalDot {
         assert!(seq > 0 && seq < 1 << SEQ_BITS, "seq out of range");
         LocalDot((i64::from(replica) << SEQ_BITS) | seq as i64)
     }
+    /// None: no file counts so far.
+    pub fn checked(replica: u32, seq: u64) -> Option<LocalDot> {
+        (seq > 0 && seq < 1 << SEQ_BITS).then(|| LocalDot::new(replica, seq))
+    }
     /// Below every dot of a replica.
     pub fn first(replica: u32) -> LocalDot {
         LocalDot(i64::from(replica) << SEQ_BITS)

@@ -48,8 +48,8 @@ fn state_of(seen: &Seen<Vec<RowState>>, birth: Dot) -> Option<&RowState> {
 
 fn compare_without(a: &Replica, b: &Replica, table: &str, without: &[&str]) -> Found {
     let out: BTreeSet<String> = without.iter().map(|c| (*c).to_owned()).collect();
-    let mut search = Search::new(a.open().range_sums(table, &out).unwrap().read);
-    let there = b.open().range_sums(table, &out).unwrap().read;
+    let mut search = Search::new(a.open().range_sums(table, &out, now()).unwrap().read);
+    let there = b.open().range_sums(table, &out, now()).unwrap().read;
     let mut found = Found::default();
     loop {
         found.rounds += 1;
@@ -61,8 +61,8 @@ fn compare_without(a: &Replica, b: &Replica, table: &str, without: &[&str]) -> F
                 }
             }
             Ask::Parts(ranges) => {
-                let mine = a.open().range_parts(table, &out, &ranges).unwrap().read;
-                let theirs = b.open().range_parts(table, &out, &ranges).unwrap().read;
+                let mine = a.open().range_parts(table, &out, &ranges, now()).unwrap().read;
+                let theirs = b.open().range_parts(table, &out, &ranges, now()).unwrap().read;
                 found.asked += theirs.len();
                 search.told_parts(&mine, &theirs);
             }
@@ -70,8 +70,8 @@ fn compare_without(a: &Replica, b: &Replica, table: &str, without: &[&str]) -> F
         }
     }
     let births = search.into_found();
-    let here = a.open().row_states(table, &out, &births).unwrap();
-    let there = b.open().row_states(table, &out, &births).unwrap();
+    let here = a.open().row_states(table, &out, &births, now()).unwrap();
+    let there = b.open().row_states(table, &out, &births, now()).unwrap();
     for birth in births {
         let (x, y) = (state_of(&here, birth), state_of(&there, birth));
         let (mine, theirs) = (Half { row: x, vector: &here.vector }, Half { row: y, vector: &there.vector });
@@ -303,7 +303,7 @@ fn a_column_that_does_not_pass_is_not_looked_at() {
     assert_eq!(compare_without(&a, &b, "team", &["note"]).rows, []);
     let out = BTreeSet::from(["note".to_owned()]);
     let birth = compare(&a, &b, "team").rows[0].birth;
-    let told = b.open().row_states("team", &out, &[birth]).unwrap();
+    let told = b.open().row_states("team", &out, &[birth], now()).unwrap();
     assert!(told.read[0].columns.iter().all(|c| c.name != "note"));
 }
 

@@ -10,6 +10,7 @@ pub mod attachment;
 pub mod call;
 pub mod care;
 pub mod cleanup;
+pub mod compare;
 pub mod configure;
 pub mod conflicts;
 pub mod contact;

@@ -39,6 +39,8 @@ pub struct Node {
     pub(crate) plans: Mutex<HashMap<NodeId, Arc<crate::plan::Looked>>>,
     /// When each peer last asked something of this process that belongs to a session.
     calls: Mutex<HashMap<NodeId, Instant>>,
+    /// What comparing with each peer gave last.
+    comparisons: Mutex<HashMap<NodeId, Arc<crate::compare::Comparison>>>,
     /// Digests of tables without the columns that don't pass, as long as the tables stand where they stood.
     parts: Mutex<PartDigests>,
 }
@@ -88,6 +90,7 @@ impl Node {
             turns: Mutex::default(),
             plans: Mutex::default(),
             calls: Mutex::default(),
+            comparisons: Mutex::default(),
             parts: Mutex::default(),
         }
     }
@@ -291,6 +294,11 @@ impl Node {
         };
         let _turn = turn.lock().unwrap_or_else(|e| e.into_inner());
         work()
+    }
+
+    /// What comparing with each peer gave last.
+    pub(crate) fn comparisons(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Arc<crate::compare::Comparison>>> {
+        self.comparisons.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// The digest of a table over the columns that pass, which takes a look at every row unless the table stands where

@@ -4,6 +4,7 @@
 use crate::Result;
 use crate::access::Access;
 use crate::call::Link;
+use crate::compare::{ComparedRow, Comparison, TableStanding};
 use crate::engine::{self, Balance, TableSummary, Verification};
 use crate::node::{Node, timestamp};
 use crate::routes::{self, blocking};
@@ -39,7 +40,7 @@ pub struct Proof {
 }
 
 /// One table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TableProof {
     /// `DB.TABLE`
     pub name: String,
@@ -54,14 +55,27 @@ pub struct TableProof {
 }
 
 /// A table that was not found equal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// What this node calls the peer.
     pub peer: String,
-    /// `differs`: the same writes, another digest. `behind`: the two don't stand at the same writes.
+    /// `differs`: the same writes, other rows. `behind`: the two don't stand at the same writes. `config_differs`: the two
+    /// sides are configured differently.
     pub state: &'static str,
+    /// Why, in a sentence, if the peer was asked.
+    pub because: Option<String>,
     /// Rows there.
     pub rows: u64,
+    /// Rows that live here only.
+    pub only_here: u64,
+    /// Rows that live there only.
+    pub only_there: u64,
+    /// Rows that say something else.
+    pub different: u64,
+    /// There are more than were looked for.
+    pub cut: bool,
+    /// Which rows.
+    pub differing: Vec<ComparedRow>,
 }
 
 /// One peer.
@@ -75,6 +89,10 @@ pub struct PeerProof {
     pub as_of: Option<Timestamp>,
     /// Changes that it holds.
     pub held: u64,
+    /// Bytes of what it was asked.
+    pub bytes_sent: u64,
+    /// Bytes of its answers.
+    pub bytes_received: u64,
     /// Why it was not asked now.
     pub error: Option<Problem>,
 }
@@ -160,15 +178,33 @@ impl Node {
         let node = self.clone();
         let (mine, mut proof) = blocking(move || node.verify_here()).await?;
         for peer in &peers {
-            let node = self.clone();
-            let asked = self.ask_standing(peer).await;
-            let (asked, name) = (asked.map_err(|e| e.problem()), peer.clone());
-            let (theirs, mut entry) = blocking(move || node.told_standing(&name, asked)).await?;
-            let access = self.state().access(peer.node)?;
-            let mine = self.standing_towards(&mine, &access)?;
-            entry.equal = compare(&mut proof, &mine, &theirs, &access, &peer.name);
+            let compared = self.compare(&peer.name).await;
+            let (node, named) = (self.clone(), peer.clone());
+            let mut entry = match compared {
+                Ok(compared) => {
+                    let mut entry = blocking(move || node.told_standing(&named, None)).await?.1;
+                    (entry.bytes_sent, entry.bytes_received) = (compared.bytes_sent, compared.bytes_received);
+                    entry.equal = compared.equal;
+                    take_over(&mut proof, compared);
+                    entry
+                }
+                Err(e) => {
+                    let why = e.problem();
+                    let (theirs, mut entry) = blocking(move || node.told_standing(&named, Some(why))).await?;
+                    let access = self.state().access(peer.node)?;
+                    let mine = self.standing_towards(&mine, &access)?;
+                    entry.equal = compare(&mut proof, &mine, &theirs, &access, &peer.name);
+                    entry
+                }
+            };
+            entry.name.clone_from(&peer.name);
             proof.equal &= entry.equal;
             proof.peers.push(entry);
+        }
+        // What was found to differ is held now.
+        let (held, node) = (proof.peers.iter().any(|p| !p.equal), self.clone());
+        if held {
+            proof.held = blocking(move || node.count_held()).await?;
         }
         Ok(proof)
     }
@@ -189,6 +225,13 @@ impl Node {
             }
         }
         Ok(mine)
+    }
+
+    /// What waits for a person in all databases.
+    fn count_held(&self) -> Result<u64> {
+        let databases = self.state().databases()?;
+        let held = databases.iter().map(|d| self.with_database(d, engine::Database::summary).map(|s| s.held));
+        held.sum()
     }
 
     fn verify_here(&self) -> Result<(Standing, Proof)> {
@@ -232,7 +275,7 @@ impl Node {
     }
 
     /// Asks a peer where it stands now.
-    async fn ask_standing(self: &Arc<Node>, peer: &Peer) -> Result<()> {
+    pub(crate) async fn ask_standing(self: &Arc<Node>, peer: &Peer) -> Result<(Link, Hello)> {
         let address = peer.address.as_ref().ok_or_else(|| crate::Error::NoAddress { peer: peer.name.clone() })?;
         let link = Link::new(self.identity(), peer.node, address)?.telling(self.told_address(address)?);
         let (node, id) = (self.clone(), peer.node);
@@ -253,11 +296,13 @@ impl Node {
         let said = Hello::from_json(&answer, &limits)?;
         let node = self.clone();
         let offset = said.now_ms.0.saturating_sub(now_ms.0.midpoint(self.now().0));
-        blocking(move || node.greeted(id, &said, Some(offset))).await
+        let heard = said.clone();
+        blocking(move || node.greeted(id, &heard, Some(offset))).await?;
+        Ok((link, said))
     }
 
     /// Where a peer stands, as it last said.
-    fn told_standing(&self, peer: &Peer, asked: Result<(), Problem>) -> Result<(Standing, PeerProof)> {
+    fn told_standing(&self, peer: &Peer, asked: Option<Problem>) -> Result<(Standing, PeerProof)> {
         let mut standing = Standing::new();
         let mut as_of = None;
         for database in self.state().databases()? {
@@ -269,11 +314,45 @@ impl Node {
         let held = self.state().peer_by_id(peer.node)?.map_or(peer.held, |p| p.held);
         let name = peer.name.clone();
         // That a peer comes by itself is no fault, if it has come.
-        let error = asked.err().filter(|e| e.code != "no_address" || as_of.is_none());
-        Ok((standing, PeerProof { name, equal: false, as_of: as_of.map(timestamp), held, error }))
+        let error = asked.filter(|e| e.code != "no_address" || as_of.is_none());
+        let (bytes_sent, bytes_received) = (0, 0);
+        let as_of = as_of.map(timestamp);
+        Ok((standing, PeerProof { name, equal: false, as_of, held, bytes_sent, bytes_received, error }))
     }
 }
 
+/// What comparing with a peer gave.
+fn take_over(proof: &mut Proof, compared: Comparison) {
+    for table in compared.tables {
+        let state = match table.state {
+            TableStanding::Equal => {
+                let said = table.because.map(|said| format!("{}.{}: {said}", table.database, table.table));
+                proof.findings.extend(said);
+                continue;
+            }
+            TableStanding::NotShared => continue,
+            TableStanding::Different => "differs",
+            TableStanding::Moving => "behind",
+            TableStanding::Mismatch => "config_differs",
+        };
+        let name = format!("{}.{}", table.database, table.table);
+        let Some(entry) = proof.tables.iter_mut().find(|t| t.name == name) else { continue };
+        entry.equal = false;
+        entry.differs.push(Difference {
+            peer: compared.peer.clone(),
+            state,
+            because: table.because,
+            rows: table.there.map_or(0, |t| t.rows),
+            only_here: table.only_here,
+            only_there: table.only_there,
+            different: table.different,
+            cut: table.cut,
+            differing: table.rows,
+        });
+    }
+}
+
+/// The same, by what an absent peer said last.
 fn compare(proof: &mut Proof, mine: &Standing, theirs: &Standing, access: &Access, peer: &str) -> bool {
     let mut all = !theirs.is_empty();
     for ((database, table), mine) in mine {
@@ -291,7 +370,17 @@ fn compare(proof: &mut Proof, mine: &Standing, theirs: &Standing, access: &Acces
         let name = format!("{database}.{table}");
         if let Some(entry) = proof.tables.iter_mut().find(|t| t.name == name) {
             entry.equal = false;
-            entry.differs.push(Difference { peer: peer.to_owned(), state, rows: theirs.rows });
+            entry.differs.push(Difference {
+                peer: peer.to_owned(),
+                state,
+                because: None,
+                rows: theirs.rows,
+                only_here: 0,
+                only_there: 0,
+                different: 0,
+                cut: false,
+                differing: Vec::new(),
+            });
         }
     }
     all

@@ -2,6 +2,8 @@
 //!
 //! Always true here: what is not named here is answered with an empty 404. An error tells a peer its code and a
 //! sentence, and nothing about this computer: no file, no path, no row.
+mod compare;
+
 use crate::identity::NodeId;
 use crate::message::{self, Message as _};
 use crate::node::Node;
@@ -38,6 +40,12 @@ pub const PULL: &str = "/v1/pull";
 pub const PUSH: &str = "/v1/push";
 /// Say the digests.
 pub const DIGESTS: &str = "/v1/digests";
+/// Sum up ranges of a table.
+pub const RANGES: &str = "/v1/ranges";
+/// Name the births of ranges.
+pub const BIRTHS: &str = "/v1/births";
+/// Say what rows say.
+pub const ROWS: &str = "/v1/rows";
 /// Send a further part of a large answer.
 pub const PART: &str = "/v1/part";
 /// What would this do?
@@ -81,6 +89,8 @@ struct Seat {
     batch: Mutex<Option<(Instant, Parts)>>,
     /// The session that it leads.
     visit: Mutex<Option<Visit>>,
+    /// The table that it compares.
+    sums: Mutex<Option<compare::Summed>>,
 }
 
 impl Desk {
@@ -92,6 +102,7 @@ impl Desk {
             answer: Mutex::default(),
             batch: Mutex::default(),
             visit: Mutex::default(),
+            sums: Mutex::default(),
         };
         peers.entry(peer).or_insert_with(|| Arc::new(seat())).clone()
     }
@@ -101,6 +112,7 @@ impl Desk {
         for seat in lock(&self.peers).values() {
             lock(&seat.answer).take_if(|(at, _)| at.elapsed() > KEPT);
             lock(&seat.batch).take_if(|(at, _)| at.elapsed() > KEPT);
+            lock(&seat.sums).take_if(|summed| summed.at.elapsed() > KEPT);
         }
     }
 }
@@ -126,6 +138,9 @@ pub(crate) fn routes(node: Arc<Node>, gate: Arc<Gate>, stop: Stop) -> Router {
         .route(PULL, post(pull))
         .route(PUSH, post(push))
         .route(DIGESTS, post(digests))
+        .route(RANGES, post(compare::ranges))
+        .route(BIRTHS, post(compare::births))
+        .route(ROWS, post(compare::rows))
         .route(PART, post(part))
         .route(PREVIEW, post(preview))
         .route(LEAVE, post(leave))

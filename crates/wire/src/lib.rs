@@ -7,6 +7,7 @@
 //! [`session`] is the exchange; [`batch`] is how changes travel; the messages beside them are in [`message`];
 //! those of pairing and waiting belong to the node. `docs/protocol.md` describes all of it with examples.
 pub mod batch;
+pub mod compare;
 pub mod error;
 pub mod hash;
 pub mod hex;

@@ -25,6 +25,12 @@ pub struct Limits {
     pub replicas: usize,
     /// Contexts that a batch names.
     pub contexts: usize,
+    /// Ranges of one question.
+    pub ranges: usize,
+    /// Births of one answer.
+    pub births: usize,
+    /// Rows of one question.
+    pub rows: usize,
     /// Bytes of a name.
     pub name: usize,
     /// Bytes of a sentence for people (an error, a hint, what is wrong with capture).
@@ -53,6 +59,9 @@ impl Default for Limits {
             columns: 32_767,
             replicas: 4_096,
             contexts: 100_000,
+            ranges: 64,
+            births: 65_536,
+            rows: 64,
             name: 1_024,
             sentence: 2_048,
             window_log: 23,

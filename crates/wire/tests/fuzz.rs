@@ -1,6 +1,7 @@
 //! Whatever arrives: no decoder panics, and what it does take is in order.
 mod support;
 
+use lockstep_wire::compare::*;
 use lockstep_wire::message::*;
 use lockstep_wire::parts::{PartAck, PartHead, PartRequest, Parts, read_part};
 use lockstep_wire::session::{Reply, Request};
@@ -88,6 +89,16 @@ fn read_all(bytes: &[u8]) {
     let _ = PartHead::from_json(bytes, &limits);
     let _ = PartRequest::from_json(bytes, &limits);
     let _ = PartAck::from_json(bytes, &limits);
+    let _ = Ranges::from_json(bytes, &limits);
+    let _ = RangesReply::from_json(bytes, &limits);
+    let _ = Births::from_json(bytes, &limits);
+    let _ = BirthsReply::from_json(bytes, &limits);
+    let _ = Rows::from_json(bytes, &limits);
+    // What is taken can be written again, and is then the same.
+    if let Ok(reply) = RowsReply::from_json(bytes, &limits) {
+        assert_eq!(RowsReply::from_json(&reply.to_json(), &limits).unwrap(), reply);
+        reply.rows.into_iter().for_each(|row| drop(row.row()));
+    }
     if let Ok((head, bytes)) = read_part(bytes, &limits) {
         let _ = Parts::new().add(&head, bytes, &limits);
     }

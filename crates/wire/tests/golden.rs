@@ -39,6 +39,12 @@ fn every_message_is_read_and_written_as_it_stands() {
     check::<PartHead>("part.json", &golden::part());
     check::<PartRequest>("part_request.json", &golden::part_request());
     check::<PartAck>("part_ack.json", &golden::part_ack());
+    check("ranges.json", &golden::ranges());
+    check("ranges_reply.json", &golden::ranges_reply());
+    check("births.json", &golden::births());
+    check("births_reply.json", &golden::births_reply());
+    check("rows.json", &golden::rows());
+    check("rows_reply.json", &golden::rows_reply());
 }
 
 fn lines_of(packed: &[u8]) -> String {

@@ -4,6 +4,7 @@ mod support;
 use lockstep_engine::change::*;
 use lockstep_engine::id::*;
 use lockstep_engine::value::Value;
+use lockstep_wire::compare::*;
 use lockstep_wire::message::*;
 use lockstep_wire::parts::*;
 use lockstep_wire::{Error, Hex, Limits, decode_batch, encode_batch};
@@ -309,6 +310,12 @@ fn messages_with_anything_unknown_missing_or_doubled_are_refused() {
     check::<PartHead>("part.json");
     check::<PartRequest>("part_request.json");
     check::<PartAck>("part_ack.json");
+    check::<Ranges>("ranges.json");
+    check::<RangesReply>("ranges_reply.json");
+    check::<Births>("births.json");
+    check::<BirthsReply>("births_reply.json");
+    check::<Rows>("rows.json");
+    check::<RowsReply>("rows_reply.json");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `preview`, `sync`, `verify`
+//! `preview`, `sync`
 use crate::Context;
 use crate::command::rows::key;
 use crate::outcome::{Exit, Failure, Outcome};
@@ -246,56 +246,6 @@ fn suggested(preview: &Preview) -> String {
          To follow one, say it of its table in lockstep.toml on both nodes, detach and attach again, then pair.\n\n",
         lines.join("\n")
     )
-}
-
-/// Compares.
-pub async fn verify(context: &Context, name: Option<&str>) -> Result<Outcome, Failure> {
-    let node = context.node()?;
-    let bar = Bar::new(context.json);
-    let proof = node.verify(name).await;
-    bar.done();
-    let proof = proof?;
-    let rows = proof.tables.iter().map(|t| {
-        let state = if t.equal {
-            "equal".to_owned()
-        } else {
-            t.differs.iter().map(|d| format!("{} ({})", d.state, d.peer)).collect::<Vec<_>>().join(", ")
-        };
-        vec![t.name.clone(), t.rows.to_string(), t.digest.chars().take(12).collect(), state]
-    });
-    let mut text = text::table(&["table", "rows", "digest", "state"], &["rows"], rows);
-    for peer in &proof.peers {
-        let with = text::plain(&peer.name);
-        let when = peer.as_of.map_or_else(|| "never".to_owned(), text::time);
-        let state = if peer.equal { "equal" } else { "NOT equal" };
-        text.push_str(&format!("\n\n{with}: {state}, as of {when}"));
-        if let Some(error) = &peer.error {
-            text.push_str(&format!("\n  it could not be asked now: {}", text::plain(&error.message)));
-        }
-    }
-    for finding in &proof.findings {
-        text.push_str(&format!("\n  look at: {}", text::plain(finding)));
-    }
-    let b = proof.balance;
-    text.push_str(&format!(
-        "\n\nvalues: {} visible + {} superseded + {} archived + {} deleted + {} held + {} cleaned = {}; \
-         lost: {}",
-        b.visible,
-        b.superseded,
-        b.archived,
-        b.deleted,
-        b.held,
-        b.cleaned,
-        b.total,
-        b.lost()
-    ));
-    let failed = proof.peers.iter().any(|p| p.as_of.is_none());
-    let waits = proof.held + proof.conflicts_unreviewed > 0;
-    let equal = proof.equal;
-    Ok(Outcome::new(proof, text)
-        .ends_if(failed, Exit::Failed)
-        .ends_if(waits, Exit::Waits)
-        .ends_if(!equal, Exit::Differs))
 }
 
 #[cfg(test)]

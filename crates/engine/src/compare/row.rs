@@ -1,4 +1,5 @@
 //! What one row says on each of two sides, and how they differ.
+use crate::change::AliasKind;
 use crate::id::{Dot, Vector};
 use crate::value::Value;
 use sha2::{Digest, Sha256};
@@ -75,7 +76,7 @@ pub struct RowState {
     /// By name; none if it does not live.
     pub columns: Vec<ColumnState>,
     /// The births that it was found to be one row with, or not, and how: only those after it.
-    pub aliases: Vec<(Dot, u8)>,
+    pub aliases: Vec<(Dot, AliasKind)>,
 }
 
 /// One side's words about a row.

@@ -4,13 +4,14 @@
 //! the depth of a line is bounded by their form. None of their errors quotes what it found.
 use super::form::check_item;
 use super::header::{self, Header};
+use crate::batch::alias_kind;
 use crate::error::Error;
 use crate::limits::Limits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lockstep_engine::change::{
-    Alias, AliasKind, Batch, Cell, Change, ConflictKind, ConflictRecord, Decision, Existence, Item, Kept, Origin,
-    ReferenceWrite, TableHead,
+    Alias, Batch, Cell, Change, ConflictKind, ConflictRecord, Decision, Existence, Item, Kept, Origin, ReferenceWrite,
+    TableHead,
 };
 use lockstep_engine::id::{Dot, ReplicaId, Seq, Stamp};
 use lockstep_engine::value::Value;
@@ -355,12 +356,8 @@ struct ExtraOrigin {
 fn read_alias<'de, A: SeqAccess<'de>>(seq: &mut A, names: &Names) -> Result<Alias, A::Error> {
     let (table, dot, stamp) = read_begin(seq, names)?;
     let kind: Text = next(seq, names)?;
-    let kind = match kind.0.as_ref() {
-        "hand" => AliasKind::Hand,
-        "apart" => AliasKind::Apart,
-        "fall" => AliasKind::Fall,
-        "key" => AliasKind::Key,
-        _ => return Err(names.refuse("its kind of alias is not known here")),
+    let Some(kind) = alias_kind(&kind.0) else {
+        return Err(names.refuse("its kind of alias is not known here"));
     };
     let births = [read_dot(seq, names)?, read_dot(seq, names)?];
     Ok(Alias { table, dot, stamp, kind, births })

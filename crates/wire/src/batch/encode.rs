@@ -521,11 +521,16 @@ fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// How the kind of an alias is written.
-pub(super) fn alias_name(kind: AliasKind) -> &'static str {
+pub(crate) fn alias_name(kind: AliasKind) -> &'static str {
     match kind {
         AliasKind::Hand => "hand",
         AliasKind::Apart => "apart",
         AliasKind::Fall => "fall",
         AliasKind::Key => "key",
     }
+}
+
+/// The kind of that name.
+pub(crate) fn alias_kind(name: &str) -> Option<AliasKind> {
+    [AliasKind::Hand, AliasKind::Apart, AliasKind::Fall, AliasKind::Key].into_iter().find(|k| alias_name(*k) == name)
 }

@@ -16,3 +16,4 @@ mod header;
 
 pub use decode::decode_batch;
 pub use encode::{Encoded, encode_batch};
+pub(crate) use encode::{alias_kind, alias_name};

@@ -1,15 +1,17 @@
 //! What the golden messages say, and where they lie.
 use super::{dot, replica};
 use lockstep_engine::change::*;
+use lockstep_engine::compare::{Cell as Told, ColumnState, Part, RangeSum, RowState};
 use lockstep_engine::id::*;
 use lockstep_engine::value::Value;
 use lockstep_wire::Hex;
+use lockstep_wire::compare::*;
 use lockstep_wire::message::*;
 use lockstep_wire::parts::{PartAck, PartHead, PartRequest};
 use std::path::PathBuf;
 
 /// Every message but the batch, by file.
-pub const MESSAGES: [&str; 11] = [
+pub const MESSAGES: [&str; 17] = [
     "hello.json",
     "hello_part.json",
     "hello_marks.json",
@@ -21,6 +23,12 @@ pub const MESSAGES: [&str; 11] = [
     "part.json",
     "part_request.json",
     "part_ack.json",
+    "ranges.json",
+    "ranges_reply.json",
+    "births.json",
+    "births_reply.json",
+    "rows.json",
+    "rows_reply.json",
 ];
 
 pub fn path(file: &str) -> PathBuf {
@@ -284,4 +292,92 @@ pub fn long_batch() -> Batch {
     ];
     batch.items.push(Item::Change(change(0, dot(0x11, 1), 5, columns)));
     batch
+}
+
+fn range(name: &str) -> RangeName {
+    RangeName(name.parse().unwrap())
+}
+
+pub fn ranges() -> Ranges {
+    Ranges { database: "scouting".into(), table: "team".into(), ranges: vec![range(""), range("0f")] }
+}
+
+pub fn ranges_reply() -> RangesReply {
+    let parts = std::array::from_fn(|n| RangeSum { births: n as u64, hash: 0xd1 << n });
+    RangesReply {
+        database: "scouting".into(),
+        table: "team".into(),
+        without: vec!["secret".into()],
+        vector: vector(),
+        ranges: vec![RangeParts::new(range("0f").0, &parts)],
+    }
+}
+
+pub fn births() -> Births {
+    Births { database: "scouting".into(), table: "team".into(), ranges: vec![range("0f"), range("beef")] }
+}
+
+pub fn births_reply() -> BirthsReply {
+    BirthsReply {
+        database: "scouting".into(),
+        table: "team".into(),
+        without: Vec::new(),
+        vector: vector(),
+        births: vec![
+            Part { birth: dot(0x11, 7), hash: u128::MAX }.into(),
+            Part { birth: dot(0x22, 1), hash: 1 }.into(),
+        ],
+    }
+}
+
+pub fn rows() -> Rows {
+    Rows { database: "scouting".into(), table: "team".into(), births: vec![dot(0x11, 7).into(), dot(0x22, 1).into()] }
+}
+
+/// A value of every kind.
+pub fn row() -> RowState {
+    let cells = [
+        Told::Value(Value::Null),
+        Told::Value(Value::Integer(i64::MIN)),
+        Told::Value(Value::Real(1.0)),
+        Told::Value(Value::Real(-0.0)),
+        Told::Value(Value::Real(f64::NEG_INFINITY)),
+        Told::Value(Value::text("é\"")),
+        Told::Value(Value::Text(b"a\0\xff".as_slice().into())),
+        Told::Value(Value::Blob([0, 255].as_slice().into())),
+        Told::Raw(Value::Integer(99)),
+        Told::Raw(Value::Blob([1].as_slice().into())),
+        Told::Row(dot(0x22, 5)),
+        Told::Large { bytes: 1 << 40, sha256: [0x77; 32] },
+    ];
+    let mut columns: Vec<ColumnState> =
+        cells.into_iter().enumerate().map(|(n, c)| ColumnState { name: format!("c{n}"), cells: vec![c] }).collect();
+    columns[0].cells.push(Told::Value(Value::Integer(2)));
+    RowState {
+        birth: dot(0x11, 7),
+        key: Some("[\"x\",1]".into()),
+        lives: true,
+        dots: vec![dot(0x11, 7), dot(0x22, 4)],
+        columns,
+        aliases: vec![(dot(0x22, 1), AliasKind::Key), (dot(0x22, 9), AliasKind::Apart)],
+    }
+}
+
+pub fn rows_reply() -> RowsReply {
+    let dead = RowState {
+        birth: dot(0x22, 1),
+        key: None,
+        lives: false,
+        dots: vec![dot(0x22, 3)],
+        columns: Vec::new(),
+        aliases: Vec::new(),
+    };
+    RowsReply {
+        database: "scouting".into(),
+        table: "team".into(),
+        without: Vec::new(),
+        vector: vector(),
+        looked: 3,
+        rows: vec![RowTold::new(row(), 1000), RowTold::new(dead, 1000)],
+    }
 }
