@@ -9,6 +9,7 @@ mod breaks;
 mod canary;
 mod capture;
 mod chain;
+mod compare;
 mod crash;
 mod decide;
 mod example;
