@@ -15,6 +15,7 @@ export const KINDS: Record<ConflictKind, string> = {
   config_differs: "Settings differ",
   clock: "Clock far ahead",
   id_collision: "Same id, two rows",
+  difference: "Sides differ",
 };
 
 export const REASONS: Record<HoldReason, string> = {

@@ -164,7 +164,8 @@ export type ConflictKind =
   | "column_missing"
   | "config_differs"
   | "clock"
-  | "id_collision";
+  | "id_collision"
+  | "difference";
 
 export interface ConflictRow {
   id: string;
