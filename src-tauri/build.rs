@@ -41,6 +41,21 @@ const COMMANDS: &[&str] = &[
     "retire_peer",
     "settings",
     "set_setting",
+    "plan",
+    "plan_rows",
+    "plan_row",
+    "apply_plan",
+    "alike",
+    "decide_alike",
+    "guarded_rows",
+    "held_row",
+    "run",
+    "diagnostics",
+    "find_rows",
+    "tables",
+    "configure",
+    "set_peer_review",
+    "cleanup",
 ];
 
 fn main() {

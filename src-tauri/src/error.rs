@@ -14,9 +14,10 @@ pub(crate) struct Failure {
     pub hint: Option<String>,
 }
 
-/// As the node says it.
+/// As the node says it. That a row has changed is told from that a set of things has.
 pub(crate) fn failure(problem: lockstep_node::status::Problem) -> Failure {
-    Failure { code: problem.code, message: problem.message, hint: problem.hint }
+    let code = if problem.code == "changed" { "row_changed".to_owned() } else { problem.code };
+    Failure { code, message: problem.message, hint: problem.hint }
 }
 
 /// What was asked of the node came to no end.

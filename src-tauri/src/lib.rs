@@ -106,7 +106,22 @@ pub fn run() -> i32 {
             screens::settings::set_share,
             screens::settings::retire_peer,
             screens::settings::settings,
-            screens::settings::set_setting
+            screens::settings::set_setting,
+            screens::plan::plan,
+            screens::plan::plan_rows,
+            screens::plan::plan_row,
+            screens::plan::apply_plan,
+            screens::alike::alike,
+            screens::alike::decide_alike,
+            screens::held::guarded_rows,
+            screens::held::held_row,
+            screens::run::run,
+            screens::run::diagnostics,
+            screens::history::find_rows,
+            screens::tables::tables,
+            screens::tables::configure,
+            screens::settings::set_peer_review,
+            screens::settings::cleanup
         ])
         .setup(move |app| {
             begin(app, hidden);

@@ -206,6 +206,7 @@ fn peer_view(peer: PeerStatus) -> PeerView {
         last_verified_at: peer.last_verified_at.map(moment),
         lag_ms: peer.lag_ms.map(Millis),
         pending: Count(peer.pending),
+        coming: Count(peer.coming),
         held: Count(peer.held),
         capture: capture(peer.capture),
         last_run_at: peer.last_run_at.map(moment),

@@ -4,12 +4,28 @@ use crate::commands::PauseFor;
 use crate::error::Failure;
 use crate::events::{Event, Progress, Screen, Task};
 use crate::overview::State;
-use crate::screens::conflicts::{ConflictColumn, ConflictSide, ConflictState, Decided, Refused, Side};
-use crate::screens::held::{Guarded, Retried};
+use crate::screens::alike::{AlikeRow, AlikeView};
+use crate::screens::conflicts::{
+    ColumnChoice, ConflictColumn, ConflictPage, ConflictRow, ConflictSide, ConflictState, ConflictView, Decided,
+    Decision, Keep, Refused, Side, Tabs,
+};
+use crate::screens::held::{Guarded, HeldRow, Retried};
+use crate::screens::history::{ColumnValue, FoundRow, HistoryView, Version};
 use crate::screens::pending::{Operation, PendingRow};
-use crate::screens::runs::Rate;
-use crate::screens::setup::{ChosenFile, PairTable};
-use crate::screens::shapes::{Cell, RowName, StorageClass};
+use crate::screens::plan::{Changes, Choice, Mismatch, PlanRow, PlanView, TableChanges};
+use crate::screens::run::{RunDetails, RunIssue, TableEnded};
+use crate::screens::runs::{Rate, RunRow};
+use crate::screens::settings::{CleanupView, PeerSettings, Removed, Setting};
+use crate::screens::setup::{
+    Attached, AttachedDatabase, ChosenFile, Inspection, InviteView, Invited, PairAsk, PairPreview, PairSuggestion,
+    PairTable, Share,
+};
+use crate::screens::shapes::{Cell, ColumnDiff, Filter, Page, RowName, StorageClass};
+use crate::screens::tables::{ColumnPolicy, Reference, Suggestion, TableConfig, TableGuard, TableView};
+use crate::screens::words::{
+    Began, ConflictKind, Direction, HoldReason, Merge, MismatchKind, PreferSide, RunEnd, RunTrigger, SettingKind,
+    ShareDirection, SuggestionKind, TableEnd, VersionEnd,
+};
 use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
 use std::path::Path;
 use ts_rs::{Config, TS};
@@ -56,9 +72,90 @@ fn page_types() -> String {
         declaration::<Rate>(&config),
         declaration::<ChosenFile>(&config),
         declaration::<PairTable>(&config),
+        declaration::<AlikeRow>(&config),
+        declaration::<AlikeView>(&config),
+        declaration::<ColumnChoice>(&config),
+        declaration::<ConflictPage>(&config),
+        declaration::<ConflictRow>(&config),
+        declaration::<ConflictView>(&config),
+        declaration::<Decision>(&config),
+        declaration::<Keep>(&config),
+        declaration::<Tabs>(&config),
+        declaration::<HeldRow>(&config),
+        declaration::<ColumnValue>(&config),
+        declaration::<FoundRow>(&config),
+        declaration::<HistoryView>(&config),
+        declaration::<Version>(&config),
+        declaration::<Changes>(&config),
+        declaration::<Choice>(&config),
+        declaration::<Mismatch>(&config),
+        declaration::<PlanRow>(&config),
+        declaration::<PlanView>(&config),
+        declaration::<TableChanges>(&config),
+        declaration::<RunDetails>(&config),
+        declaration::<RunIssue>(&config),
+        declaration::<TableEnded>(&config),
+        declaration::<RunRow>(&config),
+        declaration::<CleanupView>(&config),
+        declaration::<PeerSettings>(&config),
+        declaration::<Removed>(&config),
+        declaration::<Setting>(&config),
+        declaration::<Attached>(&config),
+        declaration::<AttachedDatabase>(&config),
+        declaration::<Inspection>(&config),
+        declaration::<InviteView>(&config),
+        declaration::<Invited>(&config),
+        declaration::<PairAsk>(&config),
+        declaration::<PairPreview>(&config),
+        declaration::<PairSuggestion>(&config),
+        declaration::<Share>(&config),
+        declaration::<ColumnDiff>(&config),
+        declaration::<Filter>(&config),
+        declaration::<ColumnPolicy>(&config),
+        declaration::<Reference>(&config),
+        declaration::<Suggestion>(&config),
+        declaration::<TableConfig>(&config),
+        declaration::<TableGuard>(&config),
+        declaration::<TableView>(&config),
+        declaration::<Began>(&config),
+        declaration::<ConflictKind>(&config),
+        declaration::<Direction>(&config),
+        declaration::<HoldReason>(&config),
+        declaration::<Merge>(&config),
+        declaration::<MismatchKind>(&config),
+        declaration::<PreferSide>(&config),
+        declaration::<RunEnd>(&config),
+        declaration::<RunTrigger>(&config),
+        declaration::<SettingKind>(&config),
+        declaration::<ShareDirection>(&config),
+        declaration::<SuggestionKind>(&config),
+        declaration::<TableEnd>(&config),
+        declaration::<VersionEnd>(&config),
+        declaration::<Page<RowName>>(&config),
         declaration::<Failure>(&config),
     ];
-    HEAD.to_owned() + &declarations.concat()
+    HEAD.to_owned() + &short(&declarations.concat())
+}
+
+/// A comment of one line stands on one line.
+fn short(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut out = String::new();
+    let mut at = 0;
+    while at < lines.len() {
+        match lines[at..] {
+            ["/**", says, " */", ..] => {
+                out.push_str(&format!("/** {} */", says.trim_start_matches(" * ")));
+                at += 3;
+            }
+            _ => {
+                out.push_str(lines[at]);
+                at += 1;
+            }
+        }
+        out.push('\n');
+    }
+    out
 }
 
 #[test]

@@ -125,6 +125,8 @@ pub(crate) struct PeerView {
     pub lag_ms: Option<Millis>,
     /// Rows with a write that it lacks.
     pub pending: Count,
+    /// Writes that it had and this node lacked, when it last said where it stands.
+    pub coming: Count,
     /// Changes that wait there for a person.
     pub held: Count,
     /// How its capture is, as it said itself.

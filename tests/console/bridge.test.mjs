@@ -44,7 +44,7 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   );
   assert.deepEqual(readdirSync(join(venue.environment.LOCKSTEP_HOME, "backups")), [], "the copy is gone");
   assert.equal((await ask("status")).databases.length, 0, "nothing was attached");
-  const attached = await ask("attach", { files, accepted: [], wal: false, backup: true });
+  const attached = await ask("attach", { files, accepted: [], tables: [], wal: false, backup: true });
   assert.equal(attached.databases[0].rows, "10");
   assert.match(attached.databases[0].backup, /backups/);
 
@@ -55,6 +55,11 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   const pairing = { invite, as: "school", share: [], origin: null, prefer: null };
   const preview = await ask("preview_pair", pairing);
   assert.equal(preview.peer, "school");
+  assert.deepEqual(
+    JSON.parse(school.lockstep(["peers", "--json"])).peers,
+    [],
+    "who only looks is listed nowhere",
+  );
   const paired = await ask("pair", pairing);
   assert.equal(paired.peers[0].verified, true, JSON.stringify(paired));
   assert.deepEqual(
@@ -106,9 +111,97 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
     name.a.text,
   );
 
+  // The plan of what goes there and what comes, applied as it was shown; one that has moved is refused whole.
+  venue.sql("UPDATE team SET name = 'planned here' WHERE id = 3");
+  school.sql("UPDATE team SET name = 'planned there' WHERE id = 4");
+  const plan = await ask("plan", { peer: "school" });
+  assert.deepEqual([plan.incoming.updates, plan.many_deletes, plan.mismatches], ["1", false, []]);
+  assert.deepEqual((await ask("status")).peers[0].coming, "1", "known since it was asked");
+  const part = { peer: "school", plan: plan.plan };
+  const comes = await ask("plan_rows", { ...part, direction: "incoming", operation: null, ...everything });
+  assert.deepEqual([comes.total, comes.items[0].from, comes.items[0].columns], ["1", "school", ["name"]]);
+  const [change] = await ask("plan_row", { ...part, id: comes.items[0].id, reveal: false });
+  assert.deepEqual([change.after.text, change.changed], ["planned there", true]);
+  school.sql("UPDATE team SET name = 'later' WHERE id = 4");
+  const all = { choice: { kind: "all" } };
+  assert.equal((await ask("apply_plan", { ...part, ...all })).refused.code, "plan_moved");
+  const again = await ask("plan", { peer: "school" });
+  const applied = await ask("apply_plan", { peer: "school", plan: again.plan, ...all });
+  assert.equal(applied.peers[0].verified, true, JSON.stringify(applied));
+  assert.equal(school.sql("SELECT count(*) FROM team WHERE name = 'planned here'").trim(), "1");
+
+  // All conflicts of a kind by one decision, shown first.
+  for (const [who, name] of [
+    [school, "all there"],
+    [venue, "all here"],
+  ])
+    who.sql(`UPDATE team SET name = '${name}' WHERE name IN ('planned here', 'later')`);
+  await ask("sync_now", { peer: "school" });
+  const clashed = (await ask("conflicts", { state: "auto", ...everything })).items;
+  assert.equal(clashed.length, 2);
+  const kind = { id: clashed[0].id, side: "b" };
+  const alike = await ask("alike", { ...kind, reveal: false });
+  assert.deepEqual([alike.conflicts, alike.rows.length], ["2", 2]);
+  assert.equal((await ask("decide_alike", { ...kind, plan: "another" })).refused.code, "plan_moved");
+  const decidedAll = await ask("decide_alike", { ...kind, plan: alike.plan });
+  assert.deepEqual([decidedAll.decided.length, decidedAll.refused], [2, []]);
+
+  // Rows are found, and a version is not brought back over a write that was not seen.
+  const found2 = await ask("find_rows", {
+    filter: { text: row.key, table: "scouting.team" },
+    offset: 0,
+    limit: 200,
+    reveal: false,
+  });
+  assert.ok(found2.items.some((one) => one.row.key === row.key && one.lives));
+  const shown = await ask("history", { row, offset: 0, limit: 200, reveal: false });
+  venue.sql(`UPDATE team SET name = 'unseen' WHERE id = ${row.key}`);
+  const version = shown.items.find((one) => one.restorable).id;
+  const restore = { row, version, seen: shown.items[0].id };
+  assert.equal((await ask("restore", { ...restore, anyway: false })).refused.code, "row_changed");
+  assert.equal(await ask("restore", { ...restore, anyway: true }), null);
+
+  // How a table is synced, who is reviewed, what is kept.
+  const [table] = await ask("tables");
+  assert.deepEqual([table.table, table.columns, table.config.guard], ["team", ["id", "name"], null]);
+  const config = { ...table.config, policy: "review", guard: { rows: "5", share: "0.5" } };
+  const say = { database: "scouting", table: "team" };
+  assert.equal(await ask("configure", { ...say, config }), null);
+  assert.deepEqual((await ask("tables"))[0].config, config);
+  const mismatch = (await ask("plan", { peer: "school" })).mismatches[0];
+  assert.deepEqual([mismatch.table, mismatch.kind], ["team", "config_differs"]);
+  assert.equal(
+    (await ask("configure", { ...say, config: { ...config, identity: ["name"] } })).refused.code,
+    "settled",
+  );
+  assert.equal(await ask("configure", { ...say, config: table.config }), null);
+  assert.equal(await ask("set_peer_review", { peer: "school", review: true }), null);
+  assert.equal((await ask("peers"))[0].review, true);
+  assert.equal(await ask("set_peer_review", { peer: "school", review: false }), null);
+  assert.equal(await ask("set_setting", { key: "guard.rows", value: "5" }), null);
+  assert.equal((await ask("cleanup", { dry_run: true })).removed.length, 4);
+
+  // What the guard holds, row by row.
+  await ask("sync_now", { peer: "school" });
+  school.sql("DELETE FROM team WHERE id BETWEEN 8 AND 19");
+  await ask("sync_now", { peer: "school" });
+  const [guarded] = await ask("guarded");
+  assert.equal(guarded.rows, "12");
+  const rows = await ask("guarded_rows", { id: guarded.id, offset: 0, limit: 5 });
+  assert.deepEqual([rows.total, rows.items.length], ["12", 5]);
+  const held = (await ask("quarantine", { reason: "guard", ...everything })).items[0];
+  const goes = await ask("held_row", { id: held.id, reveal: false });
+  assert.ok(goes.every((column) => column.changed && column.after === null));
+  assert.equal(await ask("allow_deletes", { id: guarded.id }), null);
+
   // What was done is on record.
   const runs = await ask("runs", { peer: "school", day: null, result: null, offset: 0, limit: 200 });
   assert.equal(runs.items.at(-1).trigger, "pair");
+  const details = await ask("run", { id: runs.items[0].id });
+  assert.deepEqual(details.tables, [{ database: "scouting", table: "team", state: "equal" }]);
+  const told = await ask("diagnostics", { id: runs.items[0].id });
+  assert.match(told, /Run \d+ with school: verified/);
+  assert.doesNotMatch(told, /unseen|planned|at the venue|onerror/, "no value");
   const rates = await ask("rates", { days: 30 });
   assert.equal(rates[0].runs, runs.total);
   const settings = await ask("settings");
@@ -127,7 +220,13 @@ test("what is asked wrongly is refused, and nothing happens", async (t) => {
   const ask = await asking(t, school.environment);
   assert.equal((await ask("conflict", { id: "nothing", reveal: false })).refused.code, "unknown_conflict");
   assert.match((await ask("read_invite", { invite: "lockstep:nonsense" })).refused.code, /invite_malformed/);
-  const twice = { files: [{ name: "bad name", file: school.file }], accepted: [], wal: false, backup: false };
+  const twice = {
+    files: [{ name: "bad name", file: school.file }],
+    accepted: [],
+    tables: [],
+    wal: false,
+    backup: false,
+  };
   assert.equal((await ask("attach", twice)).refused.code, "bad_name");
   // A value in a decision is no part of it.
   const smuggled = {

@@ -1,9 +1,11 @@
 //! The conflicts: both sides of each, and what a person decides.
 
 use super::shapes::{Cell, Filter, Page, RowName, moment};
+use super::words::ConflictKind;
 use crate::error::{self, Failure};
 use crate::shell;
 use crate::view::{Count, Millis};
+use lockstep_node::alike::is_alike;
 use lockstep_node::conflicts::{ConflictEntry, Kept, Resolution, ShownConflict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,11 +14,12 @@ use tauri::AppHandle;
 
 /// One conflict in the list. A is what stands, or under `review` the later write; B is the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct ConflictRow {
     /// Its id.
     pub id: String,
     /// `update_update`, …
-    pub kind: &'static str,
+    pub kind: ConflictKind,
     /// Which row.
     pub row: RowName,
     /// The server that wrote A.
@@ -46,6 +49,7 @@ pub(crate) enum ConflictState {
 
 /// Some of them, and how many each tab has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct ConflictPage {
     /// At most 200.
     pub items: Vec<ConflictRow>,
@@ -57,6 +61,7 @@ pub(crate) struct ConflictPage {
 
 /// How many each tab has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[allow(missing_docs)]
 pub(crate) struct Tabs {
     pub held: Count,
@@ -96,6 +101,7 @@ pub(crate) struct ConflictColumn {
 
 /// A conflict with both its sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct ConflictView {
     /// As in the list.
     pub conflict: ConflictRow,
@@ -124,7 +130,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    fn kept(self) -> Kept {
+    pub(crate) fn kept(self) -> Kept {
         match self {
             Side::A => Kept::Winner,
             Side::B => Kept::Loser,
@@ -134,22 +140,35 @@ impl Side {
 
 /// A decision: a side for the whole row, or for each differing column.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(Serialize, ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Decision {
     id: String,
-    keep: Choice,
+    keep: Keep,
 }
 
+/// What is kept of a conflict.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(Serialize, ts_rs::TS))]
 #[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
-enum Choice {
-    Side { side: Side },
-    Columns { columns: Vec<ColumnChoice> },
+pub(crate) enum Keep {
+    /// One side, whole.
+    Side {
+        /// Which.
+        side: Side,
+    },
+    /// Column by column.
+    Columns {
+        /// Those that differ.
+        columns: Vec<ColumnChoice>,
+    },
 }
 
+/// A side for one column.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(Serialize, ts_rs::TS))]
 #[serde(deny_unknown_fields)]
-struct ColumnChoice {
+pub(crate) struct ColumnChoice {
     column: String,
     side: Side,
 }
@@ -220,16 +239,11 @@ pub(crate) async fn conflict(app: AppHandle, ask: ConflictAsk) -> Result<Conflic
     Ok(view(shown, Count(alike as u64), reveal))
 }
 
-fn is_alike(one: &ConflictEntry, other: &ConflictEntry) -> bool {
-    let kind = |c: &ConflictEntry| (c.kind, c.database.clone(), c.table.clone(), c.columns.clone());
-    kind(one) == kind(other)
-}
-
 fn row(c: ConflictEntry) -> ConflictRow {
     ConflictRow {
         row: RowName::of(&c.database, &c.table, &c.key),
         id: c.id,
-        kind: c.kind,
+        kind: ConflictKind::named(c.kind),
         a: c.winner.unwrap_or_else(|| "another server".to_owned()),
         b: c.loser.unwrap_or_else(|| "another server".to_owned()),
         columns: c.columns,
@@ -291,8 +305,8 @@ pub(crate) struct DecideAsk {
 #[tauri::command]
 pub(crate) async fn decide(app: AppHandle, ask: DecideAsk) -> Result<Decided, Failure> {
     let resolution = |Decision { id, keep }: Decision| match keep {
-        Choice::Side { side } => Resolution { id, keep: side.kept(), columns: BTreeMap::new(), anyway: ask.anyway },
-        Choice::Columns { columns } => {
+        Keep::Side { side } => Resolution { id, keep: side.kept(), columns: BTreeMap::new(), anyway: ask.anyway },
+        Keep::Columns { columns } => {
             let columns = columns.into_iter().map(|c| (c.column, c.side.kept())).collect();
             Resolution { id, keep: Kept::Winner, columns, anyway: ask.anyway }
         }
@@ -301,7 +315,7 @@ pub(crate) async fn decide(app: AppHandle, ask: DecideAsk) -> Result<Decided, Fa
 }
 
 /// Each by itself, so that one that is refused does not keep the others.
-async fn settle(app: &AppHandle, resolutions: Vec<Resolution>) -> Result<Decided, Failure> {
+pub(crate) async fn settle(app: &AppHandle, resolutions: Vec<Resolution>) -> Result<Decided, Failure> {
     let shell = shell::of(app);
     let decided = shell.home.ask(move |node| {
         let mut all = Decided::default();
@@ -312,10 +326,7 @@ async fn settle(app: &AppHandle, resolutions: Vec<Resolution>) -> Result<Decided
                     all.decided.push(resolution.id);
                 }
                 Err(e) => {
-                    let mut failure = error::failure(e.problem());
-                    if failure.code == "changed" {
-                        failure.code = "row_changed".to_owned();
-                    }
+                    let failure = error::failure(e.problem());
                     all.refused.push(Refused { id: resolution.id, failure });
                 }
             }

@@ -1,24 +1,23 @@
 //! What is held, and why: the quarantine, and the delete guard's.
 
-use super::shapes::{Filter, Page, RowName, moment};
+use super::shapes::{Cell, ColumnDiff, Filter, Page, RowName, moment};
+use super::words::HoldReason;
 use crate::error::Failure;
 use crate::shell;
 use crate::view::{Count, Millis};
-use lockstep_node::quarantine::HeldEntry;
+use lockstep_node::quarantine::{GUARD, HeldEntry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tauri::AppHandle;
 
-/// What the guard holds, in a word.
-const GUARD: &str = "delete_guard";
-
 /// A change that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct HeldRow {
     /// Its id.
     pub id: String,
     /// Why it waits, in a word.
-    pub reason: &'static str,
+    pub reason: HoldReason,
     /// Which row.
     pub row: RowName,
     /// The columns that wait; empty: the whole row.
@@ -49,7 +48,7 @@ pub(crate) struct Retried {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuarantineAsk {
-    reason: Option<String>,
+    reason: Option<HoldReason>,
     filter: Filter,
     offset: usize,
     limit: usize,
@@ -61,7 +60,7 @@ pub(crate) async fn quarantine(app: AppHandle, ask: QuarantineAsk) -> Result<Pag
     let held = shell::of(&app).home.ask(|node| node.quarantine()).await?;
     let waiting: Vec<Option<String>> = held.iter().map(|h| h.waits_for.clone()).collect();
     let rows = held.into_iter().map(|h| row(h, &waiting));
-    let wanted = rows.filter(|h| ask.reason.as_ref().is_none_or(|r| r == h.reason));
+    let wanted = rows.filter(|h| ask.reason.is_none_or(|r| r == h.reason));
     let wanted = wanted.filter(|h| ask.filter.takes(&h.row, &h.columns)).collect();
     Ok(Page::of(wanted, ask.offset, ask.limit))
 }
@@ -70,7 +69,7 @@ fn row(held: HeldEntry, waiting: &[Option<String>]) -> HeldRow {
     let dependents = waiting.iter().filter(|w| w.as_ref() == Some(&held.id)).count();
     HeldRow {
         row: RowName::of(&held.database, &held.table, &held.key),
-        reason: reason(held.reason),
+        reason: HoldReason::of(held.reason),
         columns: held.columns,
         from: held.by.unwrap_or_else(|| "another server".to_owned()),
         at: moment(held.at),
@@ -81,18 +80,8 @@ fn row(held: HeldEntry, waiting: &[Option<String>]) -> HeldRow {
     }
 }
 
-/// What a held change waits for, in a word: a clash that a person decides is one, whatever clashed.
-fn reason(kind: &'static str) -> &'static str {
-    match kind {
-        GUARD => "guard",
-        "update_update" | "update_delete" | "delete_update" | "insert_insert" => "review",
-        "id_collision" => "identity",
-        other => other,
-    }
-}
-
 /// What a held change waits for, and what a person can do.
-fn says(reason: &str) -> &'static str {
+pub(crate) fn says(reason: &str) -> &'static str {
     match reason {
         "missing_parent" => "The row that it refers to has not come yet; it is applied by itself once that is here.",
         "table_missing" => "This node has no such table; it is applied by itself after the application's migration.",
@@ -192,4 +181,53 @@ pub(crate) async fn allow_deletes(app: AppHandle, ask: HeldAsk) -> Result<(), Fa
     shell.home.ask(move |node| node.decide_deletes(&ask.id, false)).await?;
     shell.changed(&app);
     Ok(())
+}
+
+/// Which one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeldRowAsk {
+    id: String,
+    reveal: bool,
+}
+
+/// What a held change would do, column by column, those first that it changes.
+#[tauri::command]
+pub(crate) async fn held_row(app: AppHandle, ask: HeldRowAsk) -> Result<Vec<ColumnDiff>, Failure> {
+    let HeldRowAsk { id, reveal } = ask;
+    let row = shell::of(&app).home.ask(move |node| node.held_row(&id)).await?;
+    let goes = row.held.is_empty();
+    let names: BTreeSet<&String> = row.shown.keys().chain(row.held.keys()).collect();
+    let mut columns: Vec<ColumnDiff> = names
+        .into_iter()
+        .map(|name| {
+            let cell = |value| Cell::of(name, value, reveal);
+            let (shown, held) = (row.shown.get(name), row.held.get(name));
+            ColumnDiff {
+                before: shown.map(cell),
+                after: if goes { None } else { held.or(shown).map(cell) },
+                changed: goes || held.is_some_and(|h| shown != Some(h)),
+                column: name.clone(),
+            }
+        })
+        .collect();
+    columns.sort_by_key(|c| !c.changed);
+    Ok(columns)
+}
+
+/// Which part of a set.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuardedRowsAsk {
+    id: String,
+    offset: usize,
+    limit: usize,
+}
+
+/// The rows of one set that the delete guard holds.
+#[tauri::command]
+pub(crate) async fn guarded_rows(app: AppHandle, ask: GuardedRowsAsk) -> Result<Page<RowName>, Failure> {
+    let (set, keys) = shell::of(&app).home.ask(move |node| node.guarded_rows(&ask.id)).await?;
+    let (database, table) = set.table.split_once('.').unwrap_or((&set.table, ""));
+    Ok(Page::of(keys.iter().map(|key| RowName::of(database, table, key)).collect(), ask.offset, ask.limit))
 }

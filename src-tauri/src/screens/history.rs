@@ -1,7 +1,8 @@
 //! Every version of one row, and bringing one back.
 
 use super::pending::Operation;
-use super::shapes::{Cell, Page, RowName, moment};
+use super::shapes::{Cell, Filter, Page, RowName, moment};
+use super::words::VersionEnd;
 use crate::error::Failure;
 use crate::shell;
 use crate::view::{Count, Millis};
@@ -11,6 +12,7 @@ use tauri::AppHandle;
 
 /// One write to a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Version {
     /// Its id.
     pub id: String,
@@ -21,7 +23,7 @@ pub(crate) struct Version {
     /// What it did.
     pub operation: Operation,
     /// How it ended.
-    pub state: &'static str,
+    pub state: VersionEnd,
     /// Who ended it.
     pub ended_by: Option<String>,
     /// When this node learned of that.
@@ -34,6 +36,7 @@ pub(crate) struct Version {
 
 /// A column and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct ColumnValue {
     /// Its name.
     pub column: String,
@@ -43,6 +46,7 @@ pub(crate) struct ColumnValue {
 
 /// A row with its versions, the newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct HistoryView {
     /// Which row.
     pub row: RowName,
@@ -83,7 +87,7 @@ fn version(v: node_history::Version, reveal: bool) -> Version {
         at: moment(v.at),
         node: v.by,
         operation: Operation::named(v.operation),
-        state: v.state,
+        state: VersionEnd::named(v.state),
         ended_by: ended.and_then(|c| c.ended_by.clone()),
         ended_at: ended.and_then(|c| c.ended_at).map(moment),
         restorable: v.restorable,
@@ -101,9 +105,10 @@ fn version(v: node_history::Version, reveal: bool) -> Version {
 pub(crate) struct RestoreAsk {
     row: RowName,
     version: String,
-    /// A version that is named is brought back as it was shown, whatever the row shows by now.
-    #[serde(rename = "anyway")]
-    _anyway: bool,
+    /// The latest version that the person was shown: `row_changed` if there is a later one by now.
+    seen: Option<String>,
+    /// Whatever was written since.
+    anyway: bool,
 }
 
 /// Brings a version back as a new write, as `lockstep history --restore`.
@@ -111,7 +116,55 @@ pub(crate) struct RestoreAsk {
 pub(crate) async fn restore(app: AppHandle, ask: RestoreAsk) -> Result<(), Failure> {
     let shell = shell::of(&app);
     let (table, key) = (ask.row.table(), ask.row.key.unwrap_or_default());
-    shell.home.ask(move |node| node.restore(&table, &key, &ask.version, false, None)).await?;
+    let seen = ask.seen.filter(|_| !ask.anyway);
+    shell.home.ask(move |node| node.restore(&table, &key, &ask.version, false, seen.as_deref())).await?;
     shell.changed(&app);
     Ok(())
+}
+
+/// A row, and what it is recognised by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct FoundRow {
+    /// Which row.
+    pub row: RowName,
+    /// What its identity columns hold.
+    pub identity: Vec<ColumnValue>,
+    /// Is it shown?
+    pub lives: bool,
+}
+
+/// Which rows, and which part.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FindAsk {
+    filter: Filter,
+    offset: usize,
+    limit: usize,
+    reveal: bool,
+}
+
+/// Rows of a table by key or identity, those that are gone too.
+#[tauri::command]
+pub(crate) async fn find_rows(app: AppHandle, ask: FindAsk) -> Result<Page<FoundRow>, Failure> {
+    let FindAsk { filter, offset, limit, reveal } = ask;
+    let table = filter.table.ok_or_else(|| Failure {
+        code: "no_table".to_owned(),
+        message: "No table was chosen.".to_owned(),
+        hint: Some("Choose one.".to_owned()),
+    })?;
+    let (name, text) = (table.clone(), filter.text.trim().to_owned());
+    let span = (offset, limit.clamp(1, 200));
+    let found = shell::of(&app).home.ask(move |node| node.find_rows(&name, &text, span)).await?;
+    let (database, table) = table.split_once('.').unwrap_or((&table, ""));
+    let row = |r: node_history::FoundRow| FoundRow {
+        row: RowName::of(database, table, &r.key),
+        lives: r.lives,
+        identity: r
+            .identity
+            .into_iter()
+            .map(|(column, value)| ColumnValue { value: Cell::of(&column, &value, reveal), column })
+            .collect(),
+    };
+    Ok(Page { items: found.rows.into_iter().map(row).collect(), total: Count(found.total) })
 }

@@ -24,7 +24,7 @@ pub(crate) struct PendingRow {
 }
 
 /// What was done to a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -35,6 +35,15 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// As the node names it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Operation::Insert => "insert",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+        }
+    }
+
     /// As the node names it.
     pub(crate) fn named(name: &str) -> Operation {
         match name {

@@ -1,6 +1,7 @@
 //! Past sessions: how each ended, and how reliable they were.
 
 use super::shapes::{Page, moment};
+use super::words::{RunEnd, RunTrigger};
 use crate::error::{self, Failure};
 use crate::shell;
 use crate::view::{Count, Millis};
@@ -20,6 +21,7 @@ const MOST: u32 = 100_000;
 
 /// One past session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[allow(missing_docs)]
 pub(crate) struct RunRow {
     /// Its number here.
@@ -27,7 +29,7 @@ pub(crate) struct RunRow {
     /// What this node calls the peer.
     pub peer: String,
     /// Who started it.
-    pub trigger: &'static str,
+    pub trigger: RunTrigger,
     pub started_at: Millis,
     pub duration_ms: Millis,
     pub sent: Count,
@@ -40,18 +42,18 @@ pub(crate) struct RunRow {
     pub bytes_sent: Count,
     pub bytes_received: Count,
     /// How it ended.
-    pub result: &'static str,
+    pub result: RunEnd,
     /// Why it was not verified.
     pub error: Option<Failure>,
 }
 
 impl RunRow {
-    fn of(run: Run) -> RunRow {
+    pub(crate) fn of(run: Run) -> RunRow {
         let t = run.tally;
         RunRow {
             id: run.id.to_string(),
             peer: run.peer,
-            trigger: Trigger::name(run.trigger),
+            trigger: RunTrigger::named(Trigger::name(run.trigger)),
             started_at: moment(run.started_at),
             duration_ms: Millis(run.duration_ms),
             sent: Count(t.sent),
@@ -63,7 +65,7 @@ impl RunRow {
             rounds: Count(t.rounds),
             bytes_sent: Count(t.bytes_sent),
             bytes_received: Count(t.bytes_received),
-            result: RunResult::name(run.result),
+            result: RunEnd::named(RunResult::name(run.result)),
             error: run.error.map(error::failure),
         }
     }
@@ -221,11 +223,11 @@ fn csv(runs: &[RunRow]) -> String {
             "{},{},{},{},{},{},{},{},{}\n",
             r.id,
             quoted(&r.peer),
-            r.trigger,
+            r.trigger.word(),
             r.started_at.0,
             r.duration_ms.0,
             counts.join(","),
-            r.result,
+            r.result.word(),
             quoted(code),
             quoted(message)
         ));

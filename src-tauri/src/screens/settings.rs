@@ -1,9 +1,10 @@
 //! Peers, and everything that `lockstep settings` can set.
 
 use super::setup::Share;
+use super::words::{SettingKind, ShareDirection};
 use crate::error::Failure;
 use crate::shell;
-use crate::view::Millis;
+use crate::view::{Count, Millis};
 use lockstep_node::state::{Kind, SETTINGS};
 use lockstep_node::status::Direction;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use tauri::AppHandle;
 
 /// A peer, and what is shared with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct PeerSettings {
     /// What this node calls it.
     pub name: String,
@@ -32,16 +34,20 @@ pub(crate) async fn peers(app: AppHandle) -> Result<Vec<PeerSettings>, Failure> 
     let shell = shell::of(&app);
     let asked = shell.home.ask(|node| {
         let peers = node.state().peers()?.into_iter();
-        peers.map(|peer| Ok((node.state().shares(peer.node)?, peer))).collect::<lockstep_node::Result<Vec<_>>>()
+        peers
+            .map(|peer| Ok((node.state().shares(peer.node)?, node.under_review(peer.node)?, peer)))
+            .collect::<lockstep_node::Result<Vec<_>>>()
     });
-    let settings = asked.await?.into_iter().map(|(shares, peer)| PeerSettings {
+    let settings = asked.await?.into_iter().map(|(shares, review, peer)| PeerSettings {
         name: peer.name,
         node: peer.node.to_string(),
         address: peer.address,
         paired_at: Millis(peer.paired_at.0),
-        // A node has no such setting: each table says whether it is reviewed.
-        review: false,
-        shares: shares.into_iter().map(|s| Share { what: s.what, direction: s.direction.name().to_owned() }).collect(),
+        review,
+        shares: shares
+            .into_iter()
+            .map(|s| Share { what: s.what, direction: ShareDirection::named(s.direction.name()) })
+            .collect(),
     });
     Ok(settings.collect())
 }
@@ -58,9 +64,9 @@ pub(crate) struct ShareAsk {
 #[tauri::command]
 pub(crate) async fn set_share(app: AppHandle, ask: ShareAsk) -> Result<(), Failure> {
     let Share { what, direction } = ask.share;
-    let direction = Direction::from_name(&direction).ok_or_else(|| Failure {
+    let direction = Direction::from_name(direction.word()).ok_or_else(|| Failure {
         code: "bad_direction".to_owned(),
-        message: format!("`{direction}` is no direction."),
+        message: format!("`{}` is no direction.", direction.word()),
         hint: Some("Say send, receive, both or none.".to_owned()),
     })?;
     let shell = shell::of(&app);
@@ -92,6 +98,7 @@ pub(crate) async fn retire_peer(app: AppHandle, ask: RetireAsk) -> Result<(), Fa
 
 /// One thing that `lockstep settings` can set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Setting {
     /// `group.name`
     pub key: String,
@@ -102,7 +109,7 @@ pub(crate) struct Setting {
     /// What it does, in one sentence.
     pub says: String,
     /// What it may be.
-    pub kind: &'static str,
+    pub kind: SettingKind,
     /// As the command takes and prints it.
     pub value: String,
     /// Where nobody has set it.
@@ -118,12 +125,12 @@ pub(crate) async fn settings(app: AppHandle) -> Result<Vec<Setting>, Failure> {
     let setting = |s: &lockstep_node::state::Setting| {
         let (group, name) = s.key.split_once('.').unwrap_or(("agent", s.key));
         let (kind, choices) = match s.kind {
-            Kind::Text => ("text", &[][..]),
-            Kind::Boolean => ("boolean", &[][..]),
-            Kind::Duration(..) => ("duration", &[][..]),
-            Kind::Count => ("count", &[][..]),
-            Kind::Share => ("share", &[][..]),
-            Kind::Choice(words) => ("choice", words),
+            Kind::Text => (SettingKind::Text, &[][..]),
+            Kind::Boolean => (SettingKind::Boolean, &[][..]),
+            Kind::Duration(..) => (SettingKind::Duration, &[][..]),
+            Kind::Count => (SettingKind::Count, &[][..]),
+            Kind::Share => (SettingKind::Share, &[][..]),
+            Kind::Choice(words) => (SettingKind::Choice, words),
         };
         Setting {
             key: s.key.to_owned(),
@@ -160,4 +167,64 @@ pub(crate) async fn set_setting(app: AppHandle, ask: SettingAsk) -> Result<(), F
     shell.home.ask(move |node| Ok(node.state().change_setting(&ask.key, &ask.value)?)).await?;
     shell.changed(&app);
     Ok(())
+}
+
+/// A peer, and whether it is reviewed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReviewAsk {
+    peer: String,
+    review: bool,
+}
+
+/// Says whether everything of a peer waits for a person, as `lockstep peers review`.
+#[tauri::command]
+pub(crate) async fn set_peer_review(app: AppHandle, ask: ReviewAsk) -> Result<(), Failure> {
+    let shell = shell::of(&app);
+    shell.home.ask(move |node| node.set_review(&node.state().peer(&ask.peer)?, ask.review)).await?;
+    shell.changed(&app);
+    Ok(())
+}
+
+/// What retention removes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct CleanupView {
+    /// One line for each kind.
+    pub removed: Vec<Removed>,
+}
+
+/// One kind of what goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct Removed {
+    /// In plain words.
+    pub kind: String,
+    /// How many.
+    pub rows: Count,
+}
+
+/// Only looking, or doing it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CleanupAsk {
+    dry_run: bool,
+}
+
+/// What retention would remove, or removes, as `lockstep cleanup`.
+#[tauri::command]
+pub(crate) async fn cleanup(app: AppHandle, ask: CleanupAsk) -> Result<CleanupView, Failure> {
+    let shell = shell::of(&app);
+    let gone = shell.home.ask(move |node| node.cleanup(None, ask.dry_run)).await?;
+    if !ask.dry_run {
+        shell.changed(&app);
+    }
+    let kinds = [
+        ("Traces of deleted rows", gone.tombstones),
+        ("Conflicts that were looked at", gone.conflicts),
+        ("Replaced values", gone.archived),
+        ("Past runs", gone.runs),
+    ];
+    let removed = kinds.map(|(kind, rows)| Removed { kind: kind.to_owned(), rows: Count(rows) });
+    Ok(CleanupView { removed: removed.into() })
 }

@@ -3,14 +3,18 @@
 //! Always true here: an invite is a secret. One that was made here goes into a file that only its owner can read, never
 //! into the page; one that was pasted goes from the page to the node, and never back.
 
+use super::plan::{Mismatch, mismatch};
 use super::shapes::moment;
+use super::tables::{self, ConfigureAsk, Suggestion, TableView};
+use super::words::{Began, PreferSide, ShareDirection};
 use crate::error::{self, Failure};
 use crate::events::{Event, Progress, Task};
 use crate::node::peer_run_view;
 use crate::shell;
 use crate::view::{Count, Millis, RunView};
 use lockstep_node::attachment::{Attach, TableReport};
-use lockstep_node::contact::{Origin, Prefer};
+use lockstep_node::contact::{Evidence, Origin, Prefer, SuggestionLine};
+use lockstep_node::engine::Suggestion as Suggested;
 use lockstep_node::invite::Invite;
 use lockstep_node::pair::Wanted;
 use lockstep_node::platform;
@@ -61,127 +65,18 @@ pub(crate) struct InspectAsk {
     files: Vec<ChosenFile>,
 }
 
-/// What is in the chosen files.
+/// What is in the chosen files; nothing was changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Inspection {
     /// Their tables.
-    pub tables: Vec<InspectedTable>,
-    /// What could be accepted by a click. What a file suggests comes as text among the warnings, since it is
-    /// written into `lockstep.toml`.
-    pub suggestions: [(); 0],
-    /// Files for which another journal mode is advised.
-    pub not_wal: [(); 0],
-    /// What a person should look at, and what the configuration might say, with the evidence.
+    pub tables: Vec<TableView>,
+    /// What could be accepted by a click.
+    pub suggestions: Vec<Suggestion>,
+    /// Files that are not in write-ahead logging, by name.
+    pub not_wal: Vec<String>,
+    /// What a person should look at.
     pub warnings: Vec<String>,
-}
-
-/// A table, and how it would be synced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct InspectedTable {
-    /// Logical name.
-    pub database: String,
-    /// Its name.
-    pub table: String,
-    /// Its rows.
-    pub rows: Count,
-    /// Would it be synced?
-    pub synced: bool,
-    /// Why it can't be synced at all; null: it can.
-    pub unsyncable: Option<String>,
-    /// The columns by which people know a row.
-    pub columns: Vec<String>,
-    /// The column whose numbers mean something on one node only.
-    pub surrogate: Option<String>,
-    /// What the configuration says of it, with what was found where it says nothing.
-    pub config: InspectedConfig,
-    /// What to look at.
-    pub warnings: Vec<String>,
-}
-
-/// How a table would be synced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
-pub(crate) struct InspectedConfig {
-    pub exclude: bool,
-    pub identity: Vec<String>,
-    pub references: Vec<InspectedReference>,
-    pub policy: String,
-    pub columns: [(); 0],
-    pub merge: &'static str,
-    pub history: bool,
-    pub modified: Option<String>,
-    pub guard: InspectedGuard,
-}
-
-/// A reference that no constraint need declare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
-pub(crate) struct InspectedReference {
-    pub column: String,
-    pub target: String,
-}
-
-/// When deletes wait for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
-pub(crate) struct InspectedGuard {
-    pub rows: Count,
-    pub share: String,
-}
-
-impl InspectedTable {
-    fn of(database: &str, t: TableReport) -> InspectedTable {
-        let reference = |text: &String| {
-            let (column, target) = text.split_once(" -> ").unwrap_or((text, ""));
-            InspectedReference { column: column.to_owned(), target: target.to_owned() }
-        };
-        InspectedTable {
-            database: database.to_owned(),
-            rows: Count(t.rows),
-            synced: t.synced,
-            unsyncable: None,
-            columns: t.identity.concat(),
-            surrogate: t.surrogate,
-            config: InspectedConfig {
-                exclude: !t.synced,
-                identity: t.identity.into_iter().next().unwrap_or_default(),
-                references: t.references.iter().map(reference).collect(),
-                ..InspectedConfig::usual()
-            },
-            warnings: t.warnings,
-            table: t.name,
-        }
-    }
-
-    fn left_out(database: &str, table: String, reason: String) -> InspectedTable {
-        InspectedTable {
-            database: database.to_owned(),
-            table,
-            rows: Count(0),
-            synced: false,
-            unsyncable: Some(reason),
-            columns: Vec::new(),
-            surrogate: None,
-            config: InspectedConfig { exclude: true, ..InspectedConfig::usual() },
-            warnings: Vec::new(),
-        }
-    }
-}
-
-impl InspectedConfig {
-    fn usual() -> InspectedConfig {
-        InspectedConfig {
-            exclude: false,
-            identity: Vec::new(),
-            references: Vec::new(),
-            policy: "newest".to_owned(),
-            columns: [],
-            merge: "column",
-            history: true,
-            modified: None,
-            guard: InspectedGuard { rows: Count(100), share: "0.2".to_owned() },
-        }
-    }
 }
 
 /// What is in the files, found on copies of them. Changes nothing.
@@ -192,14 +87,18 @@ pub(crate) async fn inspect(app: AppHandle, ask: InspectAsk) -> Result<Inspectio
     let reports = shell::of(&app).home.ask(move |node| node.inspect(&attach)).await?;
     let mut found = Inspection::default();
     for report in reports {
-        let database = report.name;
-        found.tables.extend(report.tables.into_iter().map(|t| InspectedTable::of(&database, t)));
-        let left_out = report.left_out.into_iter();
-        found.tables.extend(left_out.map(|t| InspectedTable::left_out(&database, t.name, t.reason)));
-        let named = |text: String| format!("{database}: {text}");
-        found
-            .warnings
-            .extend(report.warnings.into_iter().chain(report.suggestions.iter().map(ToString::to_string)).map(named));
+        let database = report.name.clone();
+        let (clicked, told): (Vec<_>, Vec<_>) =
+            report.suggestions.iter().map(|s| (tables::suggestion(&database, s), s)).partition(|(s, _)| s.is_some());
+        found.suggestions.extend(clicked.into_iter().filter_map(|(s, _)| s));
+        let of_a_table = |w: &&String| report.tables.iter().any(|t| w.starts_with(&format!("{}: ", t.name)));
+        let warnings = report.warnings.iter().filter(|w| !of_a_table(w)).cloned();
+        let told = told.into_iter().filter(|(_, s)| matches!(s, Suggested::Alembic)).map(|(_, s)| s.to_string());
+        found.warnings.extend(warnings.chain(told).map(|text| format!("{database}: {text}")));
+        if !report.wal {
+            found.not_wal.push(database);
+        }
+        found.tables.extend(tables::of(report));
     }
     Ok(found)
 }
@@ -209,13 +108,17 @@ pub(crate) async fn inspect(app: AppHandle, ask: InspectAsk) -> Result<Inspectio
 #[serde(deny_unknown_fields)]
 pub(crate) struct AttachAsk {
     files: Vec<ChosenFile>,
+    /// Suggestions, by their ids.
     accepted: Vec<String>,
+    /// What a person says of single tables.
+    tables: Vec<ConfigureAsk>,
     wal: bool,
     backup: bool,
 }
 
 /// What attaching did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Attached {
     /// One for each file.
     pub databases: Vec<AttachedDatabase>,
@@ -223,6 +126,7 @@ pub(crate) struct Attached {
 
 /// A file that is a database now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct AttachedDatabase {
     /// Logical name.
     pub name: String,
@@ -239,17 +143,14 @@ pub(crate) struct AttachedDatabase {
 /// Writes a backup, installs capture, enters the rows, as `lockstep attach`; tells of its progress.
 #[tauri::command]
 pub(crate) async fn attach(app: AppHandle, ask: AttachAsk) -> Result<Attached, Failure> {
-    if let Some(unknown) = ask.accepted.first() {
-        return Err(Failure {
-            code: "unknown_suggestion".to_owned(),
-            message: format!("There is no suggestion `{unknown}`."),
-            hint: Some("Look at the files again.".to_owned()),
-        });
-    }
     let shell = shell::of(&app);
     let session = shell.begin()?;
     let databases = ask.files.into_iter().map(|f| (f.name, PathBuf::from(f.file))).collect();
-    let attach = Attach { databases, wal: ask.wal, backup: ask.backup, ..Attach::default() };
+    let said = ask.tables.into_iter().map(ConfigureAsk::said).collect::<Result<_, _>>()?;
+    let mut attach = Attach { databases, said, wal: ask.wal, backup: ask.backup, ..Attach::default() };
+    if !ask.accepted.is_empty() {
+        attach.accepted = accepted(&app, &attach, &ask.accepted).await?;
+    }
     let (node, teller) = (shell.home.node()?, app.clone());
     let done = tauri::async_runtime::spawn(async move {
         let mut tell = |database: &str, done: u64, all: u64| {
@@ -273,6 +174,28 @@ pub(crate) async fn attach(app: AppHandle, ask: AttachAsk) -> Result<Attached, F
     Ok(Attached { databases: attached.collect() })
 }
 
+/// The suggestions of these ids, looked up once more: what is accepted is what is suggested, and nothing of the page's.
+async fn accepted(app: &AppHandle, attach: &Attach, ids: &[String]) -> Result<Vec<(String, Suggested)>, Failure> {
+    let look = Attach { accepted: Vec::new(), ..attach.clone() };
+    let reports = shell::of(app).home.ask(move |node| node.inspect(&look)).await?;
+    let all = reports.into_iter().flat_map(|r| r.suggestions.into_iter().map(move |s| (r.name.clone(), s)));
+    let mut known: Vec<(String, String, Suggested)> =
+        all.filter_map(|(database, s)| Some((tables::suggestion(&database, &s)?.id, database, s))).collect();
+    let mut found = Vec::new();
+    for id in ids {
+        let Some(place) = known.iter().position(|(known, ..)| known == id) else {
+            return Err(Failure {
+                code: "unknown_suggestion".to_owned(),
+                message: format!("There is no suggestion `{id}` any more."),
+                hint: Some("Look into the files again.".to_owned()),
+            });
+        };
+        let (_, database, suggestion) = known.remove(place);
+        found.push((database, suggestion));
+    }
+    Ok(found)
+}
+
 /// Which database.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -292,16 +215,17 @@ pub(crate) async fn detach(app: AppHandle, ask: DetachAsk) -> Result<(), Failure
 
 /// One line of what is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Share {
     /// `DB` or `DB.TABLE`.
     pub what: String,
     /// Which way.
-    pub direction: String,
+    pub direction: ShareDirection,
 }
 
 fn named(share: Vec<Share>) -> Vec<String> {
-    share.into_iter().filter(|s| s.direction != "none").map(|s| s.what).collect()
+    share.into_iter().filter(|s| s.direction != ShareDirection::None).map(|s| s.what).collect()
 }
 
 /// For how long, for what, and where to.
@@ -316,22 +240,24 @@ pub(crate) struct InviteAsk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Carrier {
-    Clipboard,
     File,
+    Picture,
 }
 
 /// An invite that was made; its secret is where it was put, and not here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Invited {
     /// Until when it is good.
     pub expires_at: Millis,
     /// Where the other node will look for this one.
     pub address: String,
     /// Where it was saved.
-    pub file: Option<String>,
+    pub file: String,
 }
 
-/// Makes an invite, as `lockstep invite`, and puts it into a file that only its owner can read; null: cancelled.
+/// Makes an invite, as `lockstep invite`, and puts it, as a line of text or as a QR code, into a file that only its owner
+/// can read; null: cancelled. Not on the clipboard, which every program can read.
 #[tauri::command]
 pub(crate) async fn invite(app: AppHandle, ask: InviteAsk) -> Result<Option<Invited>, Failure> {
     let lasts = ask.expires_ms.parse().map(Duration::from_millis).map_err(|_| Failure {
@@ -339,20 +265,13 @@ pub(crate) async fn invite(app: AppHandle, ask: InviteAsk) -> Result<Option<Invi
         message: "For how long the invite is good has to be a number of milliseconds.".to_owned(),
         hint: None,
     })?;
-    if ask.to == Carrier::Clipboard {
-        return Err(Failure {
-            code: "no_clipboard".to_owned(),
-            message: "The clipboard can be read by every program, so an invite is not put there.".to_owned(),
-            hint: Some("Save it as a file, and carry that.".to_owned()),
-        });
-    }
-    let (chosen, choice) = tokio::sync::oneshot::channel();
-    let dialog = app.dialog().file().set_title("Save the invite").set_file_name("invite.lockstep");
-    dialog.save_file(move |file| drop(chosen.send(file)));
-    let Some(file) = choice.await.ok().flatten().and_then(|file| file.into_path().ok()) else { return Ok(None) };
+    let name = if ask.to == Carrier::Picture { "invite.svg" } else { "invite.lockstep" };
+    let Some(file) = save_as(&app, name).await else { return Ok(None) };
     let share = named(ask.share);
     let made = shell::of(&app).home.ask(move |node| node.invite(lasts, &share, &[])).await?;
-    let written = platform::private_file(&file).and_then(|mut f| writeln!(f, "{}", made.invite));
+    let line = made.invite.to_string();
+    let text = if ask.to == Carrier::Picture { picture(&line)? } else { line };
+    let written = platform::private_file(&file).and_then(|mut f| writeln!(f, "{text}"));
     written.map_err(|e| Failure {
         code: "file_io".to_owned(),
         message: format!("{} can't be written: {e}.", file.display()),
@@ -361,8 +280,25 @@ pub(crate) async fn invite(app: AppHandle, ask: InviteAsk) -> Result<Option<Invi
     Ok(Some(Invited {
         expires_at: moment(made.expires_at),
         address: made.invite.address,
-        file: Some(file.display().to_string()),
+        file: file.display().to_string(),
     }))
+}
+
+async fn save_as(app: &AppHandle, name: &str) -> Option<PathBuf> {
+    let (chosen, choice) = tokio::sync::oneshot::channel();
+    let dialog = app.dialog().file().set_title("Save the invite").set_file_name(name);
+    dialog.save_file(move |file| drop(chosen.send(file)));
+    choice.await.ok().flatten().and_then(|file| file.into_path().ok())
+}
+
+/// The line as a QR code, for a camera.
+fn picture(line: &str) -> Result<String, Failure> {
+    let code = qrcode::QrCode::with_error_correction_level(line, qrcode::EcLevel::L).map_err(|e| Failure {
+        code: "no_picture".to_owned(),
+        message: format!("The invite does not fit into a QR code: {e}."),
+        hint: Some("Save it as a file.".to_owned()),
+    })?;
+    Ok(code.render::<qrcode::render::svg::Color<'_>>().min_dimensions(320, 320).build())
 }
 
 /// A pasted invite.
@@ -374,6 +310,7 @@ pub(crate) struct ReadInviteAsk {
 
 /// What a pasted invite says of who made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct InviteView {
     /// The id of the node that made it.
     pub node: String,
@@ -396,33 +333,32 @@ pub(crate) async fn read_invite(ask: ReadInviteAsk) -> Result<InviteView, Failur
 
 /// With whom and how to pair. No `Debug`: it holds the invite.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize, ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PairAsk {
     invite: String,
     r#as: String,
     share: Vec<Share>,
-    origin: Option<String>,
-    prefer: Option<String>,
+    origin: Option<Began>,
+    prefer: Option<PreferSide>,
 }
 
 impl PairAsk {
     fn wanted(&self) -> Wanted {
-        let origin = match self.origin.as_deref() {
-            Some("copies") => Some(Origin::Copies),
-            Some("separate") => Some(Origin::Separate),
-            _ => None,
-        };
+        let origin = self.origin.map(|began| match began {
+            Began::Copies => Origin::Copies,
+            Began::Separate => Origin::Separate,
+        });
         let name = Some(self.r#as.trim()).filter(|name| !name.is_empty()).map(str::to_owned);
         Wanted { name, share: named(self.share.clone()), without: Vec::new(), origin }
     }
 
     fn prefer(&self) -> Option<Prefer> {
-        match self.prefer.as_deref() {
-            Some("here") => Some(Prefer::Here),
-            Some("there") => Some(Prefer::There),
-            Some("review") => Some(Prefer::Review),
-            _ => None,
-        }
+        self.prefer.map(|side| match side {
+            PreferSide::Here => Prefer::Here,
+            PreferSide::There => Prefer::There,
+            PreferSide::Review => Prefer::Review,
+        })
     }
 }
 
@@ -442,19 +378,46 @@ pub(crate) struct PairTable {
     pub undatable: Count,
 }
 
+/// What could be said of a table, and how many rows of both sides speak for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct PairSuggestion {
+    /// `DB.TABLE`
+    pub table: String,
+    /// As `lockstep.toml` says it.
+    pub what: String,
+    /// One sentence with counts.
+    pub evidence: String,
+}
+
 /// What pairing would mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct PairPreview {
     /// What this node will call it.
     pub peer: String,
     /// What both have.
     pub tables: Vec<PairTable>,
-    /// Tables that differ in more than rows are held, and said so after the first sync.
-    pub mismatches: [(); 0],
-    /// What could be accepted by a click; see [`Inspection`].
-    pub suggestions: [(); 0],
+    /// Tables that the two have differently.
+    pub mismatches: Vec<Mismatch>,
+    /// What could be said of tables in the configuration, held against both sides' rows.
+    pub suggestions: Vec<PairSuggestion>,
     /// Columns that look secret and would be shared: `users.user.password_hash`.
     pub sensitive: Vec<String>,
+}
+
+fn held_against(line: &SuggestionLine) -> PairSuggestion {
+    let evidence = match &line.evidence {
+        Evidence::Identity { matching, only_here, only_there, doubled_there } => format!(
+            "{matching} rows would be one, {only_here} are only here, {only_there} only there; {doubled_there} there are \
+             like another there"
+        ),
+        Evidence::Reference { here, there } => format!(
+            "here {} rows fit and {} do not, there {} and {}",
+            here.matching, here.missing, there.matching, there.missing
+        ),
+    };
+    PairSuggestion { table: line.name.clone(), what: line.say.clone(), evidence }
 }
 
 /// What pairing would mean, table by table. Asks the peer; exchanges nothing.
@@ -463,7 +426,10 @@ pub(crate) async fn preview_pair(app: AppHandle, ask: PairAsk) -> Result<PairPre
     let node = shell::of(&app).home.node()?;
     let told = |e: lockstep_node::Error| error::failure(e.problem());
     let joining = node.join(&parsed(&ask.invite)?, &ask.wanted()).await.map_err(told)?;
-    let preview = node.preview_with(&joining.peer, &joining.shares, joining.origin).await.map_err(told)?;
+    let preview = node.preview_with(&joining.peer, &joining.shares, joining.origin).await;
+    // Whoever only looks is no peer, and its invite is as good as before.
+    node.only_looked(&joining).await.map_err(told)?;
+    let preview = preview.map_err(told)?;
     let sharing = node.sharing(&joining).map_err(told)?;
     let table = |line: lockstep_node::contact::ContactLine| {
         let (database, table) = line.name.split_once('.').unwrap_or((&line.name, ""));
@@ -481,8 +447,8 @@ pub(crate) async fn preview_pair(app: AppHandle, ask: PairAsk) -> Result<PairPre
     Ok(PairPreview {
         peer: joining.peer.name,
         tables: preview.contact.into_iter().map(table).collect(),
-        mismatches: [],
-        suggestions: [],
+        mismatches: preview.mismatches.into_iter().map(mismatch).collect(),
+        suggestions: preview.suggestions.iter().map(held_against).collect(),
         sensitive: sharing.iter().flat_map(|t| t.sensitive.iter().map(|c| format!("{}.{c}", t.name))).collect(),
     })
 }
@@ -506,6 +472,12 @@ pub(crate) async fn pair(app: AppHandle, ask: PairAsk) -> Result<RunView, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invite_is_a_picture_for_a_camera() {
+        let svg = picture("lockstep:pit.example:7467/abc").unwrap();
+        assert!(svg.contains("<svg") && !svg.contains("abc"), "the line itself is not in it");
+    }
 
     #[test]
     fn a_name_is_suggested_that_a_database_may_have() {

@@ -71,6 +71,20 @@ impl Cell {
     }
 }
 
+/// One column of a row, before and after. A side that has no such row or column is null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct ColumnDiff {
+    /// Its name.
+    pub column: String,
+    /// As it is.
+    pub before: Option<Cell>,
+    /// As it would be.
+    pub after: Option<Cell>,
+    /// Do the two differ?
+    pub changed: bool,
+}
+
 /// Names one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -103,6 +117,7 @@ impl RowName {
 
 /// What a filter box holds: matches names of tables, keys and columns, never values.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize, ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     /// Empty: everything.
@@ -127,6 +142,7 @@ impl Filter {
 
 /// A part of a list, in the node's order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Page<T> {
     /// At most 200.
     pub items: Vec<T>,

@@ -1,6 +1,6 @@
 // What the screens share: the host, what is known of the node, which screen is open and why.
 import { getContext, setContext } from "svelte";
-import type { Host, RowName, RunResult, Screen } from "../host/host";
+import type { Host, RowName, RunEnd, Screen } from "../host/host";
 import { Watch } from "./watch.svelte";
 
 /** What a screen is opened for. Each takes what concerns it. */
@@ -8,7 +8,7 @@ export interface Visit {
   peer?: string;
   /** `2026-03-14` */
   day?: string;
-  result?: RunResult;
+  result?: RunEnd;
   row?: RowName;
   /** `held`, `auto`, `reviewed`, `quarantine` under Conflicts; a section under Settings. */
   tab?: string;

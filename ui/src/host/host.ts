@@ -5,59 +5,59 @@
 // named `ask`. Every call rejects with a Failure. A call that decides or writes names what it means by a plan, an id,
 // a column and a side, never by a value of a row.
 import type {
-  AlikeView,
-  Attached,
   BalanceView,
   CellReveal,
-  Choice,
-  CleanupView,
-  ColumnDiff,
   ComparedRow,
   CompareView,
-  ConflictPage,
-  ConflictView,
-  Decision,
   Difference,
+  RunFilter,
+  Span,
+} from "./shapes";
+import type {
+  AlikeView,
+  Attached,
+  Choice,
+  ChosenFile,
+  CleanupView,
+  ColumnDiff,
+  ConflictPage,
+  ConflictState,
+  ConflictView,
+  Decided,
+  Decision,
   Direction,
+  Failure,
   Filter,
   FoundRow,
+  Guarded,
   HeldRow,
   HistoryView,
   HoldReason,
+  HostEvent,
   Inspection,
   Invited,
   InviteView,
+  Operation,
   Page,
   PairAsk,
   PairPreview,
+  PauseFor,
   PeerSettings,
+  PendingRow,
   PlanRow,
   PlanView,
-  RunDetails,
-  RunFilter,
-  RunRow,
-  Setting,
-  Share,
-  Span,
-  TableConfig,
-  TableView,
-} from "./shapes";
-import type {
-  ChosenFile,
-  ConflictState,
-  Decided,
-  Failure,
-  Guarded,
-  HostEvent,
-  Operation,
-  PauseFor,
-  PendingRow,
   Rate,
   Retried,
   RowName,
+  RunDetails,
+  RunRow,
   RunView,
+  Setting,
+  Share,
   Side,
   StatusView,
+  TableConfig,
+  TableView,
 } from "./types";
 
 export * from "./shapes";
@@ -156,8 +156,11 @@ export interface Host {
   findRows(ask: { filter: Filter } & Span & CellReveal): Promise<Page<FoundRow>>;
   /** Every known version of a row, the newest first. */
   history(ask: { row: RowName } & Span & CellReveal): Promise<HistoryView>;
-  /** Brings a version back as a new write. `anyway`: also where the row has changed since it was shown. */
-  restore(ask: { row: RowName; version: string; anyway: boolean }): Promise<void>;
+  /**
+   * Brings a version back as a new write. `seen`: the latest version that is shown; `row_changed` where there is a later
+   * one by now, unless `anyway`.
+   */
+  restore(ask: { row: RowName; version: string; seen: string | null; anyway: boolean }): Promise<void>;
 
   // Set-up
   /** Makes this computer's node. */
@@ -167,11 +170,18 @@ export interface Host {
   /** What is in the files. Changes nothing. */
   inspect(ask: { files: ChosenFile[] }): Promise<Inspection>;
   /** Writes a backup, installs capture, enters the rows; tells of its progress. `accepted`: suggestions by id. */
-  attach(ask: { files: ChosenFile[]; accepted: string[]; wal: boolean; backup: boolean }): Promise<Attached>;
+  attach(ask: {
+    files: ChosenFile[];
+    accepted: string[];
+    /** What a person says of single tables, in place of what the configuration says. */
+    tables: { database: string; table: string; config: TableConfig }[];
+    wal: boolean;
+    backup: boolean;
+  }): Promise<Attached>;
   /** Removes every trace of Lockstep from the file. */
   detach(ask: { name: string }): Promise<void>;
-  /** Makes an invite and puts it on the clipboard or, after the desktop's dialog, into a file; null: cancelled. */
-  invite(ask: { expires_ms: string; share: Share[]; to: "clipboard" | "file" }): Promise<Invited | null>;
+  /** Makes an invite and, after the desktop's dialog, puts it into a file, as text or as a QR code; null: cancelled. */
+  invite(ask: { expires_ms: string; share: Share[]; to: "file" | "picture" }): Promise<Invited | null>;
   /** Reads a pasted invite, without asking anyone. */
   readInvite(ask: { invite: string }): Promise<InviteView>;
   /** What pairing would mean, table by table. Asks the peer; exchanges nothing, uses nothing up. */

@@ -1,5 +1,5 @@
 // How a run is said: who started it, how it ended.
-import type { RunDetails, RunResult, RunRow, RunTrigger } from "../host/host";
+import type { RunDetails, RunEnd, RunRow, RunTrigger } from "../host/host";
 import type { Badge } from "../overview/headline";
 import { isNone } from "../text/count";
 
@@ -14,7 +14,7 @@ export const TRIGGERS: Record<RunTrigger, string> = {
   peer: "the other server",
 };
 
-export const RESULTS: Record<RunResult, string> = {
+export const RESULTS: Record<RunEnd, string> = {
   verified: "Verified",
   partial: "Partial",
   failed: "Failed",

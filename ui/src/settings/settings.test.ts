@@ -13,21 +13,23 @@ describe("tables", () => {
       screen.getByRole("combobox", { name: "When two servers clash" }),
       "prefer:venue-server",
     );
-    await userEvent.click(screen.getByRole("checkbox", { name: "match_number" }));
+    await userEvent.click(screen.getByRole("checkbox", { name: "A delete guard of its own" }));
     expect(host.configure).not.toHaveBeenCalled();
     await userEvent.click(screen.getByRole("button", { name: "Save" }));
     expect(lastAsk(host.configure)).toMatchObject({
       database: "scouting",
       table: "match",
-      config: { policy: "prefer:venue-server", identity: ["event_id", "match_type"], exclude: false },
+      config: { policy: "prefer:venue-server", guard: { rows: "100", share: "0.2" }, exclude: false },
     });
-    expect(await screen.findByText(/same if event_id \+ match_type agree; venue-server wins/)).toBeVisible();
+    expect(
+      await screen.findByText(/same if event_id \+ match_type \+ match_number agree; venue-server wins/),
+    ).toBeVisible();
   });
 
   test("one that can't be synced says why", async () => {
     open("settingsAll");
     await userEvent.click(await screen.findByRole("button", { name: /^team_search / }));
-    expect(screen.queryByRole("checkbox", { name: "Sync this table" })).toBeNull();
+    expect(screen.queryByRole("button", { name: "Save" })).toBeNull();
     expect(screen.getAllByText(/virtual table \(FTS5\)/).length).toBe(2);
   });
 

@@ -10,9 +10,10 @@ export function saysPolicy(policy: string): string {
 export function saysConfig(table: TableView): string {
   if (table.unsyncable !== null) return `can't be synced: ${table.unsyncable}`;
   if (table.config.exclude) return "left out";
-  const { identity, references, policy, columns, merge } = table.config;
+  const { references, policy, columns, merge } = table.config;
+  const keys = table.known_by.map((key) => key.join(" + "));
   const parts = [
-    identity.length > 0 ? `same if ${identity.join(" + ")} agree` : null,
+    keys.length > 0 ? `same if ${keys.join(" or ")} agree` : null,
     saysPolicy(policy),
     ...columns.map((one) => `${one.column}: ${saysPolicy(one.policy)}`),
     ...references.map((one) => `${one.column} → ${one.target}`),

@@ -31,6 +31,7 @@ describe("its databases", () => {
         { name: "people", file: "/srv/scouting/instance/users.db" },
       ],
       accepted: ["s1", "s2", "s4"],
+      tables: [],
       wal: true,
       backup: true,
     });
@@ -52,13 +53,13 @@ describe("the other server", () => {
   test("gets an invite that never comes into the page", async () => {
     const host = open("setupPair");
     await userEvent.click(await screen.findByRole("checkbox", { name: "users" }));
-    await userEvent.click(screen.getByRole("button", { name: "Copy an invite" }));
+    await userEvent.click(screen.getByRole("button", { name: "Save an invite as a file…" }));
     expect(lastAsk(host.invite)).toEqual({
       expires_ms: "600000",
       share: [{ what: "scouting", direction: "both" }],
-      to: "clipboard",
+      to: "file",
     });
-    expect(await screen.findByText("The invite is on the clipboard")).toBeVisible();
+    expect(await screen.findByText("The invite is saved")).toBeVisible();
   });
 
   test("is joined with its invite, after a preview of what it would mean", async () => {

@@ -32,6 +32,7 @@ export function peer(name: string, over: Partial<PeerView> = {}): PeerView {
     last_verified_at: before(4 * MINUTE),
     lag_ms: null,
     pending: "0",
+    coming: "0",
     held: "0",
     capture: { kind: "ok" },
     last_run_at: before(4 * MINUTE),

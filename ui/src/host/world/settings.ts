@@ -19,7 +19,7 @@ const plain: TableConfig = {
   merge: "column",
   history: true,
   modified: null,
-  guard: { rows: "100", share: "0.2" },
+  guard: null,
 };
 
 function table(name: string, rows: string, columns: string, over: Partial<TableView> = {}): TableView {
@@ -32,6 +32,7 @@ function table(name: string, rows: string, columns: string, over: Partial<TableV
     unsyncable: null,
     columns: columns.split(" "),
     surrogate: "id",
+    known_by: over.config?.identity.length ? [over.config.identity] : [],
     config: plain,
     warnings: [],
     ...over,
@@ -142,7 +143,13 @@ export const pairPreview = (): PairPreview => ({
     pairTable("users.user", [31, 2, 177, 12, 12, 2]),
   ],
   mismatches: [],
-  suggestions: suggestions().slice(0, 1),
+  suggestions: [
+    {
+      table: "scouting.team",
+      what: 'identity = ["team_number", "scouting_team_number"]',
+      evidence: "2609 rows would be one, 11 are only here, 9 only there; 0 there are like another there",
+    },
+  ],
   sensitive: ["users.user.password_hash"],
 });
 

@@ -171,7 +171,7 @@ export function world(): Host {
     invite: async ({ to }) => ({
       expires_at: count(Date.now() + HOUR / 6),
       address: "https://10.4.1.20:7467",
-      file: to === "file" ? "/home/mentor/venue.invite" : null,
+      file: to === "file" ? "/home/mentor/venue.invite" : "/home/mentor/venue.svg",
     }),
     readInvite: async () => ({
       node: "venue-server",
