@@ -45,14 +45,14 @@ words! {
     ConflictKind: UpdateUpdate = "update_update", UpdateDelete = "update_delete", DeleteUpdate = "delete_update",
     InsertInsert = "insert_insert", Unique = "unique", MissingParent = "missing_parent",
     ParentDeleted = "parent_deleted", TableMissing = "table_missing", ColumnMissing = "column_missing",
-    ConfigDiffers = "config_differs", Clock = "clock", IdCollision = "id_collision", DeleteGuard = "delete_guard",
+    ConfigDiffers = "config_differs", Clock = "clock", IdCollision = "id_collision", Difference = "difference", DeleteGuard = "delete_guard",
     Review = "review", Constraint = "constraint"
 }
 words! {
     /// Why something waits.
     HoldReason: Guard = "guard", Unique = "unique", Identity = "identity", MissingParent = "missing_parent",
     ParentDeleted = "parent_deleted", Constraint = "constraint", TableMissing = "table_missing",
-    ColumnMissing = "column_missing", ConfigDiffers = "config_differs", Clock = "clock", Review = "review"
+    ColumnMissing = "column_missing", ConfigDiffers = "config_differs", Clock = "clock", Difference = "difference", Review = "review"
 }
 words! {
     /// Who started a run.

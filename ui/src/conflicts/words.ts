@@ -15,6 +15,7 @@ export const KINDS: Record<ConflictKind, string> = {
   config_differs: "Settings differ",
   clock: "Clock far ahead",
   id_collision: "Same id, two rows",
+  difference: "Sides differ",
   delete_guard: "Very many deletes",
   review: "Put aside",
 };
@@ -31,4 +32,5 @@ export const REASONS: Record<HoldReason, string> = {
   column_missing: "Column is missing",
   config_differs: "Settings differ",
   clock: "Clock far ahead",
+  difference: "Sides differ",
 };

@@ -752,13 +752,13 @@ warnings: Array<string>, };
 export type Began = "copies" | "separate";
 
 /** What kind of conflict it is. */
-export type ConflictKind = "update_update" | "update_delete" | "delete_update" | "insert_insert" | "unique" | "missing_parent" | "parent_deleted" | "table_missing" | "column_missing" | "config_differs" | "clock" | "id_collision" | "delete_guard" | "review" | "constraint";
+export type ConflictKind = "update_update" | "update_delete" | "delete_update" | "insert_insert" | "unique" | "missing_parent" | "parent_deleted" | "table_missing" | "column_missing" | "config_differs" | "clock" | "id_collision" | "difference" | "delete_guard" | "review" | "constraint";
 
 /** Which way a change goes, as seen from this node. */
 export type Direction = "incoming" | "outgoing";
 
 /** Why something waits. */
-export type HoldReason = "guard" | "unique" | "identity" | "missing_parent" | "parent_deleted" | "constraint" | "table_missing" | "column_missing" | "config_differs" | "clock" | "review";
+export type HoldReason = "guard" | "unique" | "identity" | "missing_parent" | "parent_deleted" | "constraint" | "table_missing" | "column_missing" | "config_differs" | "clock" | "difference" | "review";
 
 /** What is judged alone in a merge. */
 export type Merge = "column" | "row";

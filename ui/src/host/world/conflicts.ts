@@ -57,6 +57,7 @@ const SAYS: Record<ConflictKind, string> = {
   config_differs: "are told to sync this table differently",
   clock: "wrote with a clock that is far ahead",
   id_collision: "gave the same id to two different rows; both live, one under another id there",
+  difference: "have received the same writes, yet show different rows",
   delete_guard: "deleted very many rows at once",
   review: "wrote what a person has put aside",
 };
