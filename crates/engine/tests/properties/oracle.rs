@@ -54,6 +54,8 @@ pub struct Text {
     pub over: Option<String>,
     /// Its home need not keep it.
     pub exempt: bool,
+    /// It came to other nodes with a copy of the file.
+    pub copied: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,8 @@ pub struct Oracle {
     pub facts: BTreeMap<String, Fact>,
     pub texts: BTreeMap<String, Text>,
     links: Vec<(String, String)>,
+    /// Nodes at which the columns of the later version are captured.
+    watching: BTreeSet<usize>,
 }
 
 pub fn text(v: &Value) -> Option<&str> {
@@ -172,7 +176,8 @@ impl Oracle {
                     f.sealed = Some(node);
                     // A REPLACE may be an update of the same entity, of which a table without history keeps no old values.
                     for (c, v) in row.values.iter().enumerate() {
-                        self.replaced(v, replace && !table.history || table.columns[c].late);
+                        let unwatched = table.columns[c].late && !self.watching.contains(&node);
+                        self.replaced(v, replace && !table.history || unwatched);
                     }
                 }
             }
@@ -223,8 +228,10 @@ impl Oracle {
         let f = self.facts.get_mut(tag).expect("known");
         f.values.entry(c).or_default().insert(format!("{v:?}"));
         if let Some(old) = old {
-            // Nobody watches a column before it is known.
-            self.replaced(old, !table.history || table.columns[c].late);
+            // Nobody watches a column before it is known: no trigger names one that a migration has just added, and what
+            // the audit finds after it is a difference, without what was there before (design, capture).
+            let unwatched = table.columns[c].late && !self.watching.contains(&node);
+            self.replaced(old, !table.history || unwatched);
         }
         if table.columns[c].role == Role::Value
             && let Some(s) = text(v).filter(|s| s.starts_with('<'))
@@ -232,7 +239,16 @@ impl Oracle {
             let over = old.and_then(text).map(str::to_owned);
             self.texts.insert(
                 s.to_owned(),
-                Text { table: t, tag: tag.to_owned(), column: c, node, replaced: false, over, exempt: false },
+                Text {
+                    table: t,
+                    tag: tag.to_owned(),
+                    column: c,
+                    node,
+                    replaced: false,
+                    over,
+                    exempt: false,
+                    copied: false,
+                },
             );
         }
     }
@@ -251,7 +267,13 @@ impl Oracle {
 
     /// The rows came to all nodes with a copy of a file.
     pub fn copied(&mut self, nodes: usize) {
+        self.texts.values_mut().for_each(|t| t.copied = true);
         self.facts.values_mut().for_each(|f| f.writers.extend(0..nodes));
+    }
+
+    /// Lockstep has looked at the files of a node since the later version came: all columns are captured.
+    pub fn watches(&mut self, node: usize) {
+        self.watching.insert(node);
     }
 
     /// Two rows are one, whatever they say.
@@ -373,7 +395,9 @@ impl Oracle {
         let copy = table.copy_of(c).and_then(|k| copied(&row.values[k])).unwrap_or_default();
         match resolve(schema, snap, to, target, v) {
             Some(parent) => {
-                // What names nothing in another file names whatever comes there under that key.
+                // What names nothing in another file names whatever comes there under that key: each file gives out ids by
+                // what was used in that file alone (merge-rules 21 and 24), and knows nothing of values in this one. The
+                // author sends such a value again as a reference (design, identity).
                 if !declared && schema.tables[to].db != table.db && facts.iter().any(|f| f.dangled) {
                     return Ok(());
                 }

@@ -43,8 +43,6 @@ pub struct World {
     sent: Vec<(usize, usize, Batch)>,
     fresh: u32,
     pub trace: bool,
-    /// The files began as copies.
-    copies: bool,
     /// The next statement may leave references pointing to nothing.
     careless: bool,
     /// How far ahead any clock ever was, in milliseconds.
@@ -91,7 +89,6 @@ impl World {
             sent: Vec::new(),
             fresh: 0,
             trace,
-            copies: s.copies,
             careless: false,
             farthest: s.skews.iter().copied().max().unwrap_or(0).max(0),
             _dir: dir,
@@ -616,16 +613,30 @@ impl World {
             return Ok(());
         }
         self.nodes[n].at_rest = true;
-        // What was held may have become due, or free by what was written.
-        let held: BTreeSet<usize> = self.held(n).into_iter().map(|(t, _)| t).collect();
+        // A row of which something is held may change: what waited may be due, or free by what was written (merge-rules
+        // 5, 19 and 20). No other row of its table may.
+        let mut held: BTreeSet<(usize, String)> = BTreeSet::new();
+        let keys: Vec<(usize, String)> =
+            self.held(n).into_iter().filter_map(|(t, h)| h.key.map(|key| (t, key))).collect();
+        for (t, table) in self.schema.tables.iter().enumerate() {
+            for (tag, row) in by_tag(table, &before[t]) {
+                let is_held = |key: &String| table.id().is_none_or(|p| *key == plain_id(&row.values[p]));
+                if keys.iter().any(|(of, key)| *of == t && is_held(key)) {
+                    held.insert((t, tag.to_owned()));
+                }
+            }
+        }
         for db in (0..self.nodes[n].dbs.len()).rev() {
             self.nodes[n].dbs[db].open().harvest(self.now(n)).map_err(|e| format!("harvest: {e}"))?;
+        }
+        if self.nodes[n].late {
+            self.oracle.watches(n);
         }
         let after = self.snapshot(n);
         for (t, tag) in std::mem::take(&mut self.nodes[n].touched) {
             let table = &self.schema.tables[t];
             let (old, new) = (by_tag(table, &before[t]), by_tag(table, &after[t]));
-            if let Some(row) = old.get(tag.as_str()).filter(|_| !held.contains(&t))
+            if let Some(row) = old.get(tag.as_str()).filter(|_| !held.contains(&(t, tag.clone())))
                 && new.get(tag.as_str()) != Some(row)
             {
                 return Err(format!(
@@ -778,6 +789,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// An id as the key of a row is told.
+fn plain_id(v: &Value) -> String {
+    if let Value::Integer(id) = v { id.to_string() } else { String::new() }
 }
 
 /// References that name nothing.
