@@ -287,16 +287,38 @@ impl Txn<'_> {
 
     /// Do both groups have a living birth of one replica? Then that application has them as two rows.
     pub fn twins(&mut self, t: u32, xs: &[LocalDot], ys: &[LocalDot]) -> Result<bool, Error> {
+        self.share_a_home(t, xs, ys, |_, replica| replica)
+    }
+
+    /// The same, where replicas of one node count as one: after a break in its history an application has its rows of
+    /// before and those of after as two, too. Who lives where is known here, and perhaps not elsewhere: so this is asked
+    /// before an alias is made, and not when classes are worked out.
+    pub fn housemates(&mut self, t: u32, xs: &[LocalDot], ys: &[LocalDot]) -> Result<bool, Error> {
+        self.share_a_home(t, xs, ys, |txn, replica| {
+            let nodes = &txn.s.nodes;
+            let node = nodes.get(replica as usize).filter(|node| node.is_some());
+            let first = node.and_then(|node| nodes.iter().position(|n| n == node));
+            first.map_or(replica, |first| first as u32)
+        })
+    }
+
+    fn share_a_home(
+        &mut self,
+        t: u32,
+        xs: &[LocalDot],
+        ys: &[LocalDot],
+        home: impl Fn(&Txn<'_>, u32) -> u32,
+    ) -> Result<bool, Error> {
         let mut homes = BTreeSet::new();
         for x in xs {
             if let Some(i) = self.find(t, *x)?
                 && self.lives(i)
             {
-                homes.insert(x.replica());
+                homes.insert(home(self, x.replica()));
             }
         }
         for y in ys {
-            if homes.contains(&y.replica())
+            if homes.contains(&home(self, y.replica()))
                 && let Some(i) = self.find(t, *y)?
                 && self.lives(i)
             {

@@ -349,7 +349,7 @@ impl Txn<'_> {
         }
         for (i, x) in classes.iter().enumerate() {
             for y in &classes[..i] {
-                if self.twins(t, &x.members, &y.members)? || self.kept_apart(t, x.leader, y.leader)? {
+                if self.housemates(t, &x.members, &y.members)? || self.kept_apart(t, x.leader, y.leader)? {
                     return Ok(false);
                 }
             }
@@ -367,7 +367,7 @@ impl Txn<'_> {
             }
             for b in group.iter().take(i).chain(&group[i + 1..]) {
                 let (x, y) = (self.class(t, *a)?, self.class(t, *b)?);
-                if x.leader == y.leader || self.twins(t, &x.members, &y.members)? || self.kept_apart(t, *a, *b)? {
+                if x.leader == y.leader || self.housemates(t, &x.members, &y.members)? || self.kept_apart(t, *a, *b)? {
                     continue;
                 }
                 if self.make_edge(t, *a, *b, AliasKind::Key)? {

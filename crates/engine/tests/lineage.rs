@@ -189,3 +189,32 @@ fn a_restored_state_can_win() {
         assert_eq!(r.rows("PRAGMA foreign_key_check"), [""; 0], "{}", r.name);
     }
 }
+
+#[test]
+fn rows_from_before_and_after_a_break_are_two_as_their_application_has_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = "CREATE TABLE person (id INTEGER PRIMARY KEY, k TEXT, v TEXT); CREATE TABLE log (what TEXT);";
+    let config = "[tables.person]\nidentity = ['k']\n";
+    let [a, b, c] = ["a", "b", "c"].map(|n| Replica::new(dir.path(), n, schema).attach(config));
+    let introduce = || {
+        for (here, there) in [(&a, &a), (&b, &a), (&c, &a)] {
+            let replica = there.open().replica().unwrap();
+            here.open().name_replica(replica, "a", now()).unwrap();
+        }
+    };
+    introduce();
+    a.sql("INSERT INTO person VALUES (1, 'k', 'before'); INSERT INTO log VALUES ('same')");
+    settle(&[&a, &b]);
+    anew(&a, 9);
+    introduce();
+    a.sql("INSERT INTO person VALUES (2, 'k', 'after'); INSERT INTO log VALUES ('same')");
+    settle(&[&a, &b, &c]);
+    for r in [&a, &b, &c] {
+        assert_eq!(r.rows("SELECT v FROM person ORDER BY v"), ["after", "before"], "{}", r.name);
+        assert_eq!(r.rows("SELECT what FROM log"), ["same", "same"], "{}", r.name);
+    }
+    // A row of another application is one of them, and not both.
+    c.sql("UPDATE person SET v = 'edited' WHERE v = 'before'");
+    settle(&[&a, &b, &c]);
+    assert_eq!(a.rows("SELECT v FROM person ORDER BY v"), ["after", "edited"]);
+}
