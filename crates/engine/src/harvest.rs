@@ -303,7 +303,8 @@ impl Txn<'_> {
         let context = self.s.context_now(self.c, t)?;
         for &m in &self.living_or_all(&members) {
             let mut unseen = self.unseen(m, Register::Existence)?;
-            if self.births[m].rec.held {
+            // It did not see what waits for its time, either.
+            if self.births[m].rec.held || self.has_futures()? {
                 for col in self.births[m].rec.columns() {
                     unseen.extend(self.unseen(m, Register::Column(col))?);
                 }

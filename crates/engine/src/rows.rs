@@ -405,7 +405,11 @@ impl Txn<'_> {
             let (value, dot, cell) = match &cell {
                 Cell::Value(v) => (v.clone(), dot, cell),
                 Cell::Raw(v) => {
-                    let v = self.show_raw(t, col, dot, &v.clone())?;
+                    // Where one of the births that are one row was written here, it is at home here.
+                    let own = sources.iter().flat_map(|&s| self.births[s].rec.siblings(col));
+                    let own =
+                        own.filter(|(w, f)| self.s.is_ours(t, w.dot) && f.cell == cell).map(|(w, _)| w.dot).next();
+                    let v = self.show_raw(t, col, own.unwrap_or(dot), v)?;
                     (v, dot, cell)
                 }
                 Cell::Row(b) => {

@@ -70,3 +70,24 @@ fn a_row_of_copies_that_was_deleted_is_known_again_though_another_copy_edited_it
         assert_eq!(r.rows("SELECT count(DISTINCT leader) FROM _lockstep_class"), ["1"], "{}", r.name);
     }
 }
+
+#[test]
+fn a_reference_that_named_nothing_when_the_file_was_copied_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = ["a", "b", "c"].map(|name| {
+        let r = Replica::new(dir.path(), name, SCHEMA);
+        r.sql("PRAGMA foreign_keys = OFF; INSERT INTO c VALUES (1, 77, 'z'); PRAGMA foreign_keys = ON");
+        r.attach("")
+    });
+    for here in &all {
+        for there in all.iter().filter(|there| there.name != here.name) {
+            let replica = there.open().summary().unwrap().replica;
+            here.open().began(replica, Began::Copies, now()).unwrap();
+        }
+    }
+    let [a, b, c] = &all;
+    settle(&[a, b, c]);
+    for r in &all {
+        assert_eq!(r.rows("SELECT id, p FROM c"), ["1 77"], "{}", r.name);
+    }
+}

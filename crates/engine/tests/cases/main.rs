@@ -1,5 +1,6 @@
 //! The counterexamples that brought the rules of the merge about, and what random schedules found since: each is
 //! written once by hand, with clocks of its own.
+mod clocks;
 mod copies;
 mod files;
 #[path = "../replicas/mod.rs"]

@@ -10,8 +10,6 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::collections::BTreeSet;
 
-const TEN_MINUTES: i64 = 10 * 60 * 1000;
-
 impl World {
     fn rest(&mut self, limit: usize, r: &mut Prng) -> Checked {
         let n = self.nodes.len();
@@ -60,11 +58,6 @@ impl World {
 
     pub fn finish(&mut self, r: &mut Prng) -> Checked {
         let limit = 5 + 2 * self.nodes.len();
-        if self.farthest > TEN_MINUTES {
-            // Nodes that know the same agree, though some of it waits for its time.
-            self.rest(limit, r).map_err(|e| format!("under clocks that differ: {e}"))?;
-            self.agree().map_err(|e| format!("under clocks that differ: {e}"))?;
-        }
         self.heal();
         self.rest(limit, r)?;
         self.agree()?;
