@@ -56,6 +56,11 @@ const COMMANDS: &[&str] = &[
     "configure",
     "set_peer_review",
     "cleanup",
+    "compare",
+    "compare_rows",
+    "compared_row",
+    "verify",
+    "balance",
 ];
 
 fn main() {

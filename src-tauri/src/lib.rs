@@ -121,7 +121,12 @@ pub fn run() -> i32 {
             screens::tables::tables,
             screens::tables::configure,
             screens::settings::set_peer_review,
-            screens::settings::cleanup
+            screens::settings::cleanup,
+            screens::compare::compare,
+            screens::compare::compare_rows,
+            screens::compare::compared_row,
+            screens::compare::verify,
+            screens::compare::balance
         ])
         .setup(move |app| {
             begin(app, hidden);

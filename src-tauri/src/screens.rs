@@ -4,6 +4,7 @@
 //! 200, filtered here; a decision names what it is about, never a value.
 
 pub(crate) mod alike;
+pub(crate) mod compare;
 pub(crate) mod conflicts;
 pub(crate) mod held;
 pub(crate) mod history;

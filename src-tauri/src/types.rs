@@ -5,6 +5,10 @@ use crate::error::Failure;
 use crate::events::{Event, Progress, Screen, Task};
 use crate::overview::State;
 use crate::screens::alike::{AlikeRow, AlikeView};
+use crate::screens::compare::{
+    Balance, BalanceView, CompareView, ComparedRow, ComparedState, ComparedTable, DatabaseBalance, Differs,
+    TableDigest, VerifiedPeer, VerifyView,
+};
 use crate::screens::conflicts::{
     ColumnChoice, ConflictColumn, ConflictPage, ConflictRow, ConflictSide, ConflictState, ConflictView, Decided,
     Decision, Keep, Refused, Side, Tabs,
@@ -23,8 +27,8 @@ use crate::screens::setup::{
 use crate::screens::shapes::{Cell, ColumnDiff, Filter, Page, RowName, StorageClass};
 use crate::screens::tables::{ColumnPolicy, Reference, Suggestion, TableConfig, TableGuard, TableView};
 use crate::screens::words::{
-    Began, ConflictKind, Direction, HoldReason, Merge, MismatchKind, PreferSide, RunEnd, RunTrigger, SettingKind,
-    ShareDirection, SuggestionKind, TableEnd, VersionEnd,
+    Began, ConflictKind, Difference, Direction, HoldReason, Merge, MismatchKind, PreferSide, RunEnd, RunTrigger,
+    SettingKind, ShareDirection, SuggestionKind, TableEnd, Unverified, VersionEnd,
 };
 use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
 use std::path::Path;
@@ -109,6 +113,17 @@ fn page_types() -> String {
         declaration::<PairPreview>(&config),
         declaration::<PairSuggestion>(&config),
         declaration::<Share>(&config),
+        declaration::<Balance>(&config),
+        declaration::<BalanceView>(&config),
+        declaration::<CompareView>(&config),
+        declaration::<ComparedRow>(&config),
+        declaration::<ComparedState>(&config),
+        declaration::<ComparedTable>(&config),
+        declaration::<DatabaseBalance>(&config),
+        declaration::<Differs>(&config),
+        declaration::<TableDigest>(&config),
+        declaration::<VerifiedPeer>(&config),
+        declaration::<VerifyView>(&config),
         declaration::<ColumnDiff>(&config),
         declaration::<Filter>(&config),
         declaration::<ColumnPolicy>(&config),
@@ -119,6 +134,7 @@ fn page_types() -> String {
         declaration::<TableView>(&config),
         declaration::<Began>(&config),
         declaration::<ConflictKind>(&config),
+        declaration::<Difference>(&config),
         declaration::<Direction>(&config),
         declaration::<HoldReason>(&config),
         declaration::<Merge>(&config),
@@ -130,6 +146,7 @@ fn page_types() -> String {
         declaration::<ShareDirection>(&config),
         declaration::<SuggestionKind>(&config),
         declaration::<TableEnd>(&config),
+        declaration::<Unverified>(&config),
         declaration::<VersionEnd>(&config),
         declaration::<Page<RowName>>(&config),
         declaration::<Failure>(&config),

@@ -214,6 +214,77 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   assert.deepEqual(await ask("guarded"), []);
 });
 
+test("a row that was changed past the capture is named, told and held; the balance adds up", async (t) => {
+  const folder = await place(t);
+  const school = node(folder, "school-server");
+  const venue = node(folder, "venue-server");
+  school.begin(20);
+  await school.agent(t);
+  venue.begin(1);
+  const { invite } = JSON.parse(school.lockstep(["invite", "--json"]));
+  venue.lockstep(["pair", "-", "--yes", "--as", "school"], invite);
+  const ask = await asking(t, venue.environment);
+  const peer = "school";
+
+  const equal = await ask("compare", { peer });
+  assert.equal(equal.equal, true, JSON.stringify(equal));
+  const [same] = equal.tables;
+  assert.deepEqual([same.table, same.state, same.here, same.here.rows], ["team", "equal", same.there, "21"]);
+  const well = await ask("verify", { peer: null });
+  assert.deepEqual([well.equal, well.differs, well.lost], [true, [], "0"], JSON.stringify(well));
+
+  // As a tool would that drops triggers, writes, and puts them back.
+  const key = venue.sql("SELECT id FROM team WHERE name LIKE '%school-server 7'").trim();
+  const triggers = "FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'team'";
+  const names = venue.sql(`SELECT name ${triggers}`).trim().split("\n");
+  const makes = names.map((name) => venue.sql(`SELECT sql ${triggers} AND name = '${name}'`));
+  assert.ok(names.length > 0);
+  venue.sql(
+    ...names.map((name) => `DROP TRIGGER "${name}"`),
+    `UPDATE team SET name = 'odd one' WHERE id = ${key}`,
+    ...makes,
+  );
+
+  const found = await ask("compare", { peer });
+  const [team] = found.tables;
+  assert.deepEqual(
+    [found.equal, team.table, team.state, team.different, team.only_here, team.only_there],
+    [false, "team", "different", "1", "0", "0"],
+  );
+  assert.match(team.because, /1 row differs/);
+  const table = { peer, database: "scouting", table: "team" };
+  const rows = await ask("compare_rows", { ...table, difference: "different", ...everything });
+  assert.deepEqual([rows.total, rows.items[0].row.key, rows.items[0].columns], ["1", key, ["name"]]);
+  const none = await ask("compare_rows", { ...table, difference: "only_here", ...everything });
+  assert.deepEqual(none, { items: [], total: "0" });
+  const named = { peer, row: rows.items[0].row, difference: "different", reveal: false };
+  const [name] = await ask("compared_row", named);
+  assert.deepEqual([name.column, name.changed, name.before.text], ["name", true, "odd one"]);
+  assert.match(name.after.text, /school-server 7$/);
+  const other = { ...named, row: { ...named.row, key: "no such" } };
+  assert.equal((await ask("compared_row", other)).refused.code, "comparison_unknown");
+
+  const told = await ask("verify", { peer });
+  assert.equal(told.equal, false);
+  assert.deepEqual(
+    told.differs.map((one) => [one.database, one.table, one.peer, one.state]),
+    [["scouting", "team", "school", "differs"]],
+  );
+  assert.deepEqual([told.peers[0].peer, told.peers[0].equal, told.peers[0].error], ["school", false, null]);
+  assert.equal(told.held, "1");
+  const conflicts = await ask("conflicts", { state: "held", ...everything });
+  assert.deepEqual([conflicts.items[0].kind, conflicts.items[0].row.key], ["difference", key]);
+
+  const balance = await ask("balance");
+  assert.deepEqual([balance.databases[0].database, balance.lost, balance.because], ["scouting", "0", null]);
+  const { total, ...accounts } = balance.databases[0].balance;
+  const sum = Object.values(accounts).reduce((all, one) => all + BigInt(one), 0n);
+  assert.deepEqual([String(sum), BigInt(total) > 0n], [total, true]);
+
+  // Who can't be asked is said to be so.
+  assert.equal((await ask("compare", { peer: "nobody" })).refused.code, "unknown_peer");
+});
+
 test("what is asked wrongly is refused, and nothing happens", async (t) => {
   const school = node(await place(t), "school-server");
   school.begin(3);

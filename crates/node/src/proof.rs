@@ -169,6 +169,20 @@ impl Node {
             .collect())
     }
 
+    /// The accounts of every database as they are kept, without reading the rows again.
+    pub fn balance(&self) -> Result<BTreeMap<String, BalanceReport>> {
+        let mut balances = BTreeMap::new();
+        let now = self.now();
+        for database in self.state().databases()? {
+            let balance = self.with_database(&database, |db| {
+                db.harvest(now)?;
+                db.balance()
+            })?;
+            balances.entry(database.name).or_insert_with(BalanceReport::default).add(&balance);
+        }
+        Ok(balances)
+    }
+
     /// Compares with a peer, or with all, reads the application's rows again, and counts the balance anew.
     pub async fn verify(self: &Arc<Node>, peer: Option<&str>) -> Result<Proof> {
         let peers = match peer {

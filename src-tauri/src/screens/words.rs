@@ -68,6 +68,14 @@ words! {
     TableEnd: Equal = "equal", Differs = "differs", Moving = "moving", NotCompared = "not_compared"
 }
 words! {
+    /// How a row differs.
+    Difference: OnlyHere = "only_here", OnlyThere = "only_there", Different = "different"
+}
+words! {
+    /// Why a table was not found equal. `behind`: writes to it are under way.
+    Unverified: Differs = "differs", Behind = "behind", ConfigDiffers = "config_differs"
+}
+words! {
     /// How a version ended: it shows, a later write knew and replaced it, it lost a conflict, was deleted, is held.
     VersionEnd: Visible = "visible", Lost = "lost", Deleted = "deleted", Held = "held", Superseded = "superseded"
 }

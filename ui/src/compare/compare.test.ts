@@ -12,7 +12,7 @@ test("what is not known to be equal is counted, each with its reason", async () 
   open("compareDiffers");
   expect(await screen.findByText("4 of 8 tables are not known to be equal")).toBeVisible();
   const row = screen.getByText("scouting.pit_scouting_data").closest("tr") as HTMLElement;
-  expect(within(row).getByText("Schemas differ")).toBeVisible();
+  expect(within(row).getByText("Set up differently")).toBeVisible();
   expect(row).toHaveTextContent("has the column drivetrain_v2");
 });
 

@@ -5,26 +5,21 @@
 // named `ask`. Every call rejects with a Failure. A call that decides or writes names what it means by a plan, an id,
 // a column and a side, never by a value of a row.
 import type {
-  BalanceView,
-  CellReveal,
-  ComparedRow,
-  CompareView,
-  Difference,
-  RunFilter,
-  Span,
-} from "./shapes";
-import type {
   AlikeView,
   Attached,
+  BalanceView,
   Choice,
   ChosenFile,
   CleanupView,
   ColumnDiff,
+  ComparedRow,
+  CompareView,
   ConflictPage,
   ConflictState,
   ConflictView,
   Decided,
   Decision,
+  Difference,
   Direction,
   Failure,
   Filter,
@@ -50,6 +45,7 @@ import type {
   Retried,
   RowName,
   RunDetails,
+  RunEnd,
   RunRow,
   RunView,
   Setting,
@@ -58,10 +54,29 @@ import type {
   StatusView,
   TableConfig,
   TableView,
+  VerifyView,
 } from "./types";
 
-export * from "./shapes";
 export * from "./types";
+
+/** Which part of a list; `limit` is at most 200. */
+export interface Span {
+  offset: number;
+  limit: number;
+}
+
+/** Whether values of columns that look secret come too. Only when a person asked for it. */
+export interface CellReveal {
+  reveal: boolean;
+}
+
+/** Which runs; null: any. */
+export interface RunFilter {
+  peer: string | null;
+  /** `2026-03-14`, local to this computer. */
+  day: string | null;
+  result: RunEnd | null;
+}
 
 export interface Host {
   /** Tells of what happens without being asked. Returns what ends it. */
@@ -76,6 +91,11 @@ export interface Host {
   stopSync(): Promise<void>;
   /** Where every value is: the evidence of "Values lost". Counts as kept, without reading the tables again. */
   balance(): Promise<BalanceView>;
+  /**
+   * As `lockstep verify`: reads the rows again, counts the balance anew, and compares with that peer, or with all. A peer
+   * that can't be asked is an entry with an error.
+   */
+  verify(ask: { peer: string | null }): Promise<VerifyView>;
   /** Success per peer and day of the last days, oldest first; days without a run are left out. */
   rates(ask: { days: number }): Promise<Rate[]>;
   /** Background sync rests. */
@@ -139,10 +159,11 @@ export interface Host {
 
   // Compare
   /**
-   * As `lockstep verify PEER`: reads the rows again, recounts the balance, and holds the digests of every table against
-   * the peer's; counts the rows where they differ. Asks the peer.
+   * Holds every table against the peer's, reads the rows of both sides again, and holds those that differ for a person.
+   * Asks the peer.
    */
   compare(ask: { peer: string }): Promise<CompareView>;
+  /** The rows of a table that the last comparison found to differ in that way; the filter's text looks at keys. */
   compareRows(
     ask: { peer: string; database: string; table: string; difference: Difference; filter: Filter } & Span,
   ): Promise<Page<ComparedRow>>;

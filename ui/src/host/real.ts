@@ -16,6 +16,7 @@ export function realHost(): Host {
     syncNow: (ask) => invoke("sync_now", { ask }),
     stopSync: () => invoke("stop_sync"),
     balance: () => invoke("balance"),
+    verify: (ask) => invoke("verify", { ask }),
     rates: (ask) => invoke("rates", { ask }),
     pause: (ask) => invoke("pause", { ask }),
     resume: () => invoke("resume"),

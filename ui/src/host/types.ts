@@ -668,6 +668,128 @@ what: string,
 /** Which way. */
 direction: ShareDirection, };
 
+/** Where every value is that was ever written or received. */
+export type Balance = { visible: Count, superseded: Count, archived: Count, deleted: Count, held: Count, 
+/** Was in another account until its time of retention was over. */
+cleaned: Count, 
+/** All that was written or received, counted apart from the accounts. */
+total: Count, };
+
+/** The evidence behind "Values lost". */
+export type BalanceView = { 
+/** When it was counted. */
+at: Millis, 
+/** Each database. */
+databases: Array<DatabaseBalance>, 
+/** Values that are in no account. */
+lost: Count, 
+/** Why `lost` is not zero. */
+because: string | null, };
+
+/** How every table stands on this side and on a peer's. */
+export type CompareView = { 
+/** What this node calls the peer. */
+peer: string, 
+/** When they were compared. */
+at: Millis, 
+/** Was every table that both share found equal? */
+equal: boolean, 
+/** This node's tables. */
+tables: Array<ComparedTable>, };
+
+/** A row that differs. */
+export type ComparedRow = { 
+/** The row's name here; where it is only there, by its key there. */
+row: RowName, 
+/** Its key there, where it has another. */
+key_there: string | null, 
+/** The columns that differ; empty: the row is on one side only. */
+columns: Array<string>, };
+
+/**
+ * `moving`: writes to it are under way. `mismatch`: the two sides are configured differently. `not_shared`: nothing
+ * to compare.
+ */
+export type ComparedState = "equal" | "different" | "moving" | "mismatch" | "not_shared";
+
+/** One table on two sides. */
+export type ComparedTable = { 
+/** Logical name. */
+database: string, 
+/** Its table. */
+table: string, 
+/** This side. */
+here: TableDigest, 
+/** The other side; null: it does not share the table. */
+there: TableDigest | null, 
+/** How it stands. */
+state: ComparedState, 
+/** One sentence, for all but `equal`. */
+because: string | null, 
+/** Rows that live here only. */
+only_here: Count, 
+/** Rows that live there only. */
+only_there: Count, 
+/** Rows that say something else. */
+different: Count, };
+
+/** A database's accounts. */
+export type DatabaseBalance = { 
+/** Logical name. */
+database: string, 
+/** Its accounts. */
+balance: Balance, };
+
+/** A table that was not found equal at a peer. */
+export type Differs = { 
+/** Logical name. */
+database: string, 
+/** Its table. */
+table: string, 
+/** What this node calls the peer. */
+peer: string, 
+/** How. */
+state: Unverified, 
+/** One sentence; null: the peer could not be asked, and this is by what it said last. */
+because: string | null, };
+
+/** A table's rows and digest on one side. */
+export type TableDigest = { 
+/** Living rows. */
+rows: Count, 
+/** 32 hex digits. */
+digest: string, };
+
+/** A peer that everything was held against. */
+export type VerifiedPeer = { 
+/** What this node calls it. */
+peer: string, 
+/** Was every table that both share found equal? */
+equal: boolean, 
+/** When it said where it stands; null: never. */
+as_of: Millis | null, 
+/** Why it was not asked now. */
+error: Failure | null, };
+
+/** What reading every row again and asking the peers gave. */
+export type VerifyView = { 
+/** When. */
+at: Millis, 
+/** Was every shared table found equal at every peer, and every value where its account says? */
+equal: boolean, 
+/** What this node's files say that its accounts don't, or the other way round: sentences. Empty: they agree. */
+findings: Array<string>, 
+/** Tables that were not found equal at a peer. */
+differs: Array<Differs>, 
+/** The peers. */
+peers: Array<VerifiedPeer>, 
+/** All databases' accounts. */
+balance: Balance, 
+/** Values that are in no account. */
+lost: Count, 
+/** Changes that wait for a person here. */
+held: Count, };
+
 /** One column of a row, before and after. A side that has no such row or column is null. */
 export type ColumnDiff = { 
 /** Its name. */
@@ -754,6 +876,9 @@ export type Began = "copies" | "separate";
 /** What kind of conflict it is. */
 export type ConflictKind = "update_update" | "update_delete" | "delete_update" | "insert_insert" | "unique" | "missing_parent" | "parent_deleted" | "table_missing" | "column_missing" | "config_differs" | "clock" | "id_collision" | "difference" | "delete_guard" | "review" | "constraint";
 
+/** How a row differs. */
+export type Difference = "only_here" | "only_there" | "different";
+
 /** Which way a change goes, as seen from this node. */
 export type Direction = "incoming" | "outgoing";
 
@@ -786,6 +911,9 @@ export type SuggestionKind = "identity" | "reference" | "exclude" | "review" | "
 
 /** How a table stood at the end of a run. `moving`: it was written to all the while. */
 export type TableEnd = "equal" | "differs" | "moving" | "not_compared";
+
+/** Why a table was not found equal. `behind`: writes to it are under way. */
+export type Unverified = "differs" | "behind" | "config_differs";
 
 /** How a version ended: it shows, a later write knew and replaced it, it lost a conflict, was deleted, is held. */
 export type VersionEnd = "visible" | "lost" | "deleted" | "held" | "superseded";

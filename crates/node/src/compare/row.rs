@@ -3,6 +3,7 @@ use super::{Comparison, unknown};
 use crate::Result;
 use crate::node::Node;
 use crate::routes::blocking;
+use crate::rows::readable;
 use lockstep_engine::compare::{Cell, Kind, RowState};
 use lockstep_engine::value::Value;
 use std::collections::BTreeSet;
@@ -20,6 +21,17 @@ pub enum Shown {
         /// Bytes.
         bytes: u64,
     },
+}
+
+impl Shown {
+    /// As JSON shows it. A reference to a row that is not shown is null; of a large value only its size is told.
+    pub fn readable(&self) -> serde_json::Value {
+        match self {
+            Shown::Value(value) => readable(value),
+            Shown::Elsewhere => serde_json::Value::Null,
+            Shown::Large { bytes } => serde_json::json!({ "bytes": bytes }),
+        }
+    }
 }
 
 /// One column.

@@ -5,7 +5,7 @@ export const ATTACK = "<img src=x onerror=alert(1)>";
 
 /** Fields whose text comes from rows, files or people. */
 const FIELDS = new Set(
-  "text key node says because why evidence message hint reason todo from to a b what address file backup".split(
+  "text key node says findings because why evidence message hint reason todo from to a b what address file backup".split(
     " ",
   ),
 );

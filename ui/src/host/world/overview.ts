@@ -8,6 +8,7 @@ import type {
   RunView,
   State,
   StatusView,
+  VerifyView,
 } from "../host";
 import { before, chance, count, DAY, MINUTE } from "./make";
 
@@ -88,6 +89,7 @@ export const balance = (over: Partial<BalanceView> = {}): BalanceView => ({
         archived: "61198",
         deleted: "1306",
         held: "4",
+        cleaned: "0",
         total: "605829",
       },
     },
@@ -99,12 +101,36 @@ export const balance = (over: Partial<BalanceView> = {}): BalanceView => ({
         archived: "410",
         deleted: "22",
         held: "0",
+        cleaned: "0",
         total: "3196",
       },
     },
   ],
   lost: "0",
   because: null,
+  ...over,
+});
+
+export const verified = (over: Partial<VerifyView> = {}): VerifyView => ({
+  at: String(Date.now()),
+  equal: true,
+  findings: [],
+  differs: [],
+  peers: [
+    { peer: "pit-laptop", equal: true, as_of: before(0), error: null },
+    { peer: "venue-server", equal: true, as_of: before(0), error: null },
+  ],
+  balance: {
+    visible: "484471",
+    superseded: "61614",
+    archived: "61608",
+    deleted: "1328",
+    held: "4",
+    cleaned: "0",
+    total: "609025",
+  },
+  lost: "0",
+  held: "0",
   ...over,
 });
 

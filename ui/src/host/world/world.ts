@@ -56,6 +56,7 @@ export function world(): Host {
     syncNow: async () => overview.syncRun(),
     stopSync: async () => {},
     balance: async () => overview.balance(),
+    verify: async () => overview.verified(),
     rates: async ({ days }) => overview.rates(days),
     pause: async () => {},
     resume: async () => {},
