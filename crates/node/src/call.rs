@@ -7,7 +7,7 @@ use crate::status::Problem;
 use crate::tls;
 use lockstep_wire::Limits;
 use lockstep_wire::message::{Message, Refusal};
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,6 +20,8 @@ const STALL: Duration = Duration::from_secs(30);
 const SLOWEST: u64 = 16 << 10;
 /// The largest error message that is read.
 const PROBLEM: usize = 16 << 10;
+/// So often a request that was never sent is made again.
+const CANCELED: u32 = 5;
 
 /// Why a call gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +187,7 @@ impl Link {
             request = request.header(crate::routes::ADDRESS, told);
         }
         let call = async {
-            let response = request.send().await.map_err(|e| self.failure(&e))?;
+            let response = self.ask(request).await?;
             let status = response.status().as_u16();
             if response.status().is_success() {
                 return self.read(response, limit).await;
@@ -197,6 +199,19 @@ impl Link {
             Ok(answer) => answer,
             Err(_) => Err(Error::TimedOut { address: self.address.clone() }),
         }
+    }
+
+    /// A peer that refuses the connection may end it before the request is on its way, and then its reason is not
+    /// known. Nothing was sent, so it is asked anew.
+    async fn ask(&self, mut request: RequestBuilder) -> Result<Response, Error> {
+        for _ in 0..CANCELED {
+            let Some(same) = request.try_clone() else { break };
+            match request.send().await {
+                Err(e) if is_canceled(&e) => request = same,
+                answer => return answer.map_err(|e| self.failure(&e)),
+            }
+        }
+        request.send().await.map_err(|e| self.failure(&e))
     }
 
     async fn read(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
@@ -269,6 +284,11 @@ fn causes<'a>(e: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = 
 
 fn tls_error(e: &reqwest::Error) -> Option<&rustls::Error> {
     causes(e).find_map(|cause| cause.downcast_ref())
+}
+
+/// Was the request never sent?
+fn is_canceled(e: &reqwest::Error) -> bool {
+    causes(e).any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_canceled))
 }
 
 /// The operating system's own words, without the layers around them.
