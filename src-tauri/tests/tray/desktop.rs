@@ -259,11 +259,11 @@ impl Tray {
         found
     }
 
-    /// Chooses the entry of that text.
+    /// Chooses the entry of that text. Nobody waits for an answer: a program that quits may give none.
     pub async fn choose(&self, text: &str) {
         let entries = self.entries().await;
         let (id, _) = entries.iter().find(|(_, t)| t == text).unwrap_or_else(|| panic!("{text} is not in {entries:?}"));
-        self.menu.call_method("Event", &(*id, "clicked", Value::from(0), 0_u32)).await.unwrap();
+        self.menu.call_noreply("Event", &(*id, "clicked", Value::from(0), 0_u32)).await.unwrap();
     }
 }
 
