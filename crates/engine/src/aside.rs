@@ -3,7 +3,8 @@
 //!
 //! Always true here: a mark names (birth, write), concerns this node alone, and changes nothing of what is known: what
 //! is marked is current in its register, travels on, and counts in the digest; only the row does not show it. A mark
-//! goes when its write is no longer current, or stands against nothing any more. Not here: how a row is shown without it (`rows`).
+//! goes when its write is no longer current, or stands against nothing any more. Not here: how a row is shown without it
+//! (`rows`).
 use crate::change::ConflictKind;
 use crate::class::Class;
 use crate::error::Error;

@@ -47,7 +47,7 @@ impl Node {
             let shown = self.conflict(&conflict.id)?;
             let columns = columns(&shown, side);
             hash.update(conflict.id.as_bytes());
-            hash.update(serde_json::to_vec(&columns).unwrap_or_default());
+            hash.update(serde_json::to_vec(&columns).expect("names and values are JSON"));
             if n < SHOWN {
                 rows.push(AlikeRow { conflict: shown.conflict, columns });
             }

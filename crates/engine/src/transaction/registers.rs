@@ -343,7 +343,8 @@ impl Txn<'_> {
                 (_, Later::Delete) => None,
             };
             if let Some(d) = waits.filter(|_| field.is_some_and(|f| self.is_reviewed(t, f.col)))
-                && self.asides(t, b)?.get(&d) != Some(&Why::UpdateDelete)
+                // What is put aside for another reason stays so until a person says otherwise.
+                && matches!(self.asides(t, b)?.get(&d), None | Some(Why::DeleteUpdate))
             {
                 self.put_aside(t, b, d, why)?;
             }
