@@ -19,9 +19,10 @@ use crate::error::Error;
 use crate::id::{Dot, Millis, Vector};
 use crate::key::LocalKey;
 use crate::listing::vector_of;
-use crate::record::{Cell as Held, Col, LocalDot};
+use crate::record::{Cell as Held, Col, LocalDot, Record};
 use crate::store::damaged;
 use crate::transaction::Txn;
+use crate::transaction::future::Future;
 use crate::value::Value;
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,14 +54,24 @@ impl Database {
             db.read(now, |txn| {
                 seen(txn, table, &|txn, t| {
                     let is_out = txn.left_out(t, without);
+                    let mut beside = txn.beside(t)?;
                     let mut sums = Sums::default();
-                    txn.each_birth(t, |txn, i| {
-                        let (b, hash) = (txn.births[i].b, txn.part_now(i, &is_out)?);
+                    let mut add = |txn: &Txn<'_>, b, hash| {
                         if hash != 0 {
                             sums.add(txn.position(b), hash);
                         }
+                    };
+                    txn.each_birth(t, |txn, i| {
+                        let b = txn.births[i].b;
+                        let hash = txn.part_now(i, &beside.remove(&b).unwrap_or_default(), &is_out)?;
+                        add(txn, b, hash);
                         Ok(())
                     })?;
+                    // Rows of which nothing has become due.
+                    for (b, waits) in beside {
+                        let hash = txn.hash_beside(t, b, &waits, &out_of(&is_out))?;
+                        add(txn, b, hash);
+                    }
                     txn.each_edge(t, |txn, birth, hash| sums.add_edge(txn.position(birth), hash))?;
                     Ok(sums)
                 })
@@ -84,10 +95,15 @@ impl Database {
                     let position = txn.position(b);
                     ranges.iter().position(|r| r.holds(position))
                 };
-                for b in txn.births_of(t)? {
+                let beside = txn.beside(t)?;
+                let births: BTreeSet<LocalDot> = txn.births_of(t)?.into_iter().chain(beside.keys().copied()).collect();
+                for b in births {
                     let Some(n) = range_of(txn, b) else { continue };
-                    let Some(i) = txn.find(t, b)? else { continue };
-                    let hash = txn.part_now(i, &is_out)?;
+                    let waits = beside.get(&b).map_or(&[][..], Vec::as_slice);
+                    let hash = match txn.find(t, b)? {
+                        Some(i) => txn.part_now(i, waits, &is_out)?,
+                        None => txn.hash_beside(t, b, waits, &out_of(&is_out))?,
+                    };
                     if hash != 0 {
                         found.insert((n, txn.dot(b)), hash);
                     }
@@ -114,11 +130,13 @@ impl Database {
         self.harvested(now, |txn| {
             seen(txn, table, &|txn, t| {
                 let is_out = txn.left_out(t, without);
+                let beside = txn.beside(t)?;
                 let mut out = Vec::new();
                 for dot in births {
                     let Some(b) = txn.known_dot(*dot) else { continue };
-                    if let Some(i) = txn.find(t, b)? {
-                        out.push(txn.row_state(i, *dot, &is_out)?);
+                    let waits = beside.get(&b).map_or(&[][..], Vec::as_slice);
+                    if !waits.is_empty() || txn.find(t, b)?.is_some() {
+                        out.push(txn.row_state((t, b), *dot, waits, &is_out)?);
                     }
                 }
                 Ok(out)
@@ -155,6 +173,10 @@ impl Database {
             })
         })
     }
+}
+
+fn out_of(is_out: &[bool]) -> impl Fn(Col) -> bool {
+    |col| is_out[usize::from(col.0)]
 }
 
 fn seen<T: Default>(
@@ -202,11 +224,15 @@ impl Txn<'_> {
     }
 
     /// A birth's part of the digest, of the row as it is now; 0: it does not live, or its row is gone.
-    fn part_now(&mut self, i: usize, is_out: &[bool]) -> Result<u128, Error> {
+    fn part_now(&mut self, i: usize, beside: &[Future], is_out: &[bool]) -> Result<u128, Error> {
         if !self.reread(i)? {
             return Ok(0);
         }
-        Ok(self.hash_without(i, &|col: Col| is_out[usize::from(col.0)]))
+        if beside.is_empty() {
+            return Ok(self.hash_without(i, &out_of(is_out)));
+        }
+        let (t, b) = (self.births[i].t, self.births[i].b);
+        self.hash_beside(t, b, beside, &out_of(is_out))
     }
 
     /// Reads a birth with its row as it is now, references too. False: its row is gone, and no log says so.
@@ -241,12 +267,20 @@ impl Txn<'_> {
         Ok(true)
     }
 
-    fn row_state(&mut self, i: usize, birth: Dot, is_out: &[bool]) -> Result<RowState, Error> {
-        let t = self.births[i].t;
-        let is_there = self.reread(i)?;
-        let lives = is_there && self.lives(i);
-        let key = self.shown_key(t, self.births[i].b)?;
-        let rec = self.births[i].rec.clone();
+    fn row_state(
+        &mut self,
+        (t, b): (u32, LocalDot),
+        birth: Dot,
+        beside: &[Future],
+        is_out: &[bool],
+    ) -> Result<RowState, Error> {
+        let (is_there, rec) = match self.find(t, b)? {
+            Some(i) => (self.reread(i)?, self.births[i].rec.clone()),
+            None => (true, Record::default()),
+        };
+        let key = self.shown_key(t, b)?;
+        let rec = self.as_if_due(t, rec, beside)?;
+        let lives = is_there && self.rec_lives(&rec);
         let mut dots: BTreeSet<Dot> = rec.entries.iter().map(|e| self.dot(e.write.dot)).collect();
         let mut columns: BTreeMap<String, ColumnState> = BTreeMap::new();
         for e in &rec.entries {
@@ -269,12 +303,12 @@ impl Txn<'_> {
             "SELECT a, b, kind, d FROM _lockstep_alias WHERE t = ?1 AND a = ?2
              UNION SELECT a, b, kind, d FROM _lockstep_alias WHERE t = ?1 AND b = ?2",
         )?;
-        let mut edges = q.query(params![t, self.births[i].b.0])?;
+        let mut edges = q.query(params![t, b.0])?;
         while let Some(r) = edges.next()? {
-            let (a, b) = self.pair(LocalDot(r.get(0)?), LocalDot(r.get(1)?));
-            if a == self.births[i].b {
+            let (one, other) = self.pair(LocalDot(r.get(0)?), LocalDot(r.get(1)?));
+            if one == b {
                 let kind = class::kind(r.get(2)?).ok_or_else(|| damaged("an alias of no kind"))?;
-                aliases.insert((self.dot(b), kind));
+                aliases.insert((self.dot(other), kind));
             }
             dots.insert(self.dot(LocalDot(r.get(3)?)));
         }

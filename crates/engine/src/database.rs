@@ -414,7 +414,7 @@ impl Database {
 
     /// What this replica says of itself. Harvests nothing.
     pub fn summary(&mut self) -> Result<Summary, Error> {
-        let s = State::load(&self.c, &self.catalog)?;
+        let s = self.state_as_if_due()?;
         let mut tables = Vec::new();
         let mut capture_findings = self.unfit.clone();
         for t in s.tables.iter().filter(|t| t.database.is_none()) {
@@ -456,6 +456,21 @@ impl Database {
             conflicts_unreviewed,
             capture: capture_findings,
         })
+    }
+
+    /// The state of the file, its digests with what lies beside registers for its stamp.
+    fn state_as_if_due(&self) -> Result<State, Error> {
+        let mut s = State::load(&self.c, &self.catalog)?;
+        if future::any(&self.c)? {
+            s = self.read(Millis(0), |txn| {
+                let mut s = State::load(txn.c, &self.catalog)?;
+                for t in s.tables.iter_mut().filter(|t| t.database.is_none()) {
+                    t.digest = t.digest.wrapping_add(txn.digest_beside(t.n, &|_| false)?);
+                }
+                Ok(s)
+            })?;
+        }
+        Ok(s)
     }
 
     /// What was received, by table.

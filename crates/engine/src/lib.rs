@@ -6,6 +6,7 @@ mod apply;
 mod aside;
 mod attach;
 mod audit;
+mod beside;
 pub mod capture;
 pub mod catalog;
 pub mod change;

@@ -10,7 +10,7 @@ use crate::database::Database;
 use crate::digest::Hash;
 use crate::error::Error;
 use crate::id::Millis;
-use crate::record::{Col, Existence};
+use crate::record::{Col, Existence, LocalDot, Record};
 use crate::transaction::Txn;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -108,14 +108,19 @@ impl Txn<'_> {
             digest = digest.wrapping_add(txn.hash_without(i, &out));
             Ok(())
         })?;
-        Ok(digest.wrapping_add(self.hash_of_edges(t)?))
+        Ok(digest.wrapping_add(self.hash_of_edges(t)?).wrapping_add(self.digest_beside(t, &out)?))
     }
 
     /// A birth's part of the digest as a node has it that never got these columns.
     pub(crate) fn hash_without(&self, i: usize, out: &impl Fn(Col) -> bool) -> u128 {
         let birth = &self.births[i];
+        self.hash_of_record(birth.t, birth.b, &birth.rec, out)
+    }
+
+    /// The same of any record, its values read.
+    pub(crate) fn hash_of_record(&self, t: u32, b: LocalDot, rec: &Record, out: &impl Fn(Col) -> bool) -> u128 {
         let mut existence = None;
-        for e in &birth.rec.entries {
+        for e in &rec.entries {
             if let Some(x) = &e.existence
                 && existence.is_none_or(|(w, _)| self.order(&e.write, w) == Ordering::Greater)
             {
@@ -125,8 +130,7 @@ impl Txn<'_> {
         let lives = match existence {
             None => false,
             Some((_, true)) => true,
-            Some((grave, false)) => birth
-                .rec
+            Some((grave, false)) => rec
                 .entries
                 .iter()
                 .any(|e| e.fields.iter().any(|f| !out(f.col)) && self.order(&e.write, grave) == Ordering::Greater),
@@ -134,9 +138,9 @@ impl Txn<'_> {
         if !lives {
             return 0;
         }
-        let cols = &self.s.t(birth.t).cols;
-        let start = self.hash.start(birth.b, &self.s.replicas);
-        let fields = birth.rec.entries.iter().flat_map(|e| &e.fields).filter(|f| !out(f.col));
+        let cols = &self.s.t(t).cols;
+        let start = self.hash.start(b, &self.s.replicas);
+        let fields = rec.entries.iter().flat_map(|e| &e.fields).filter(|f| !out(f.col));
         fields.fold(Hash::lives(&start), |sum, f| {
             sum.wrapping_add(Hash::field(start, &cols[usize::from(f.col.0)], &f.cell, &self.s.replicas))
         })

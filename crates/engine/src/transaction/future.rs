@@ -97,6 +97,12 @@ pub fn is_due(c: &Connection, now: Millis) -> Result<bool, Error> {
     Ok(c.prepare_cached(sql)?.query_row([limit(now).0], |r| r.get(0))?)
 }
 
+/// Is any write held for its stamp?
+pub fn any(c: &Connection) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM _lockstep_future)";
+    Ok(c.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
+}
+
 /// A write held for its stamp.
 #[derive(Clone, Debug)]
 pub struct Future {

@@ -141,16 +141,10 @@ impl Txn<'_> {
         let (t, b) = (self.births[i].t, self.births[i].b);
         let present: Vec<Write> =
             self.births[i].rec.entries.iter().filter(|e| e.existence.is_some()).map(|e| e.write.clone()).collect();
-        let mut seen = Vec::new();
-        for p in &present {
-            if p.dot == write.dot || self.saw(p, Register::Existence, write.dot)? {
-                self.account(t, SUPERSEDED, 1);
-                return Ok(false);
-            }
-            if self.saw(write, Register::Existence, p.dot)? {
-                seen.push(p.dot);
-            }
-        }
+        let Some(seen) = self.judge_existence(&present, write)? else {
+            self.account(t, SUPERSEDED, 1);
+            return Ok(false);
+        };
         for e in &mut self.births[i].rec.entries {
             if e.existence.is_some() && seen.contains(&e.write.dot) {
                 e.existence = None;
@@ -170,17 +164,33 @@ impl Txn<'_> {
         Ok(true)
     }
 
-    fn merge_field(&mut self, i: usize, write: &Write, f: &Field) -> Result<bool, Error> {
-        let (t, b, register) = (self.births[i].t, self.births[i].b, Register::Column(f.col));
-        let present: Vec<(Write, Field)> =
-            self.births[i].rec.siblings(f.col).map(|(w, f)| (w.clone(), f.clone())).collect();
-        if present.is_empty() {
-            return Ok(true);
+    /// Which of the writes of an existence register a write had seen. None: one of them had seen it, or is it.
+    pub fn judge_existence(&mut self, present: &[Write], write: &Write) -> Result<Option<Vec<LocalDot>>, Error> {
+        let mut seen = Vec::new();
+        for p in present {
+            if p.dot == write.dot || self.saw(p, Register::Existence, write.dot)? {
+                return Ok(None);
+            }
+            if self.saw(write, Register::Existence, p.dot)? {
+                seen.push(p.dot);
+            }
         }
+        Ok(Some(seen))
+    }
+
+    /// What becomes of the present writes of a column and of an incoming one.
+    pub fn judge_field(
+        &mut self,
+        t: u32,
+        present: &[(Write, Field)],
+        write: &Write,
+        f: &Field,
+    ) -> Result<Verdict, Error> {
+        let register = Register::Column(f.col);
         let (keeps, node) = self.policy(t, f.col);
         let node = node.map(str::to_owned);
         let mut facts = Vec::new();
-        for (w, g) in &present {
+        for (w, g) in present {
             facts.push((
                 self.saw(w, register, write.dot)?,
                 self.saw(write, register, w.dot)?,
@@ -200,8 +210,17 @@ impl Txn<'_> {
             })
             .collect();
         let mine = self.preferred(node.as_deref(), write);
-        let verdict = judge(write.dot, write, mine, &view, keeps, |a, b| self.order(a, b));
-        let (fates, winner) = match verdict {
+        Ok(judge(write.dot, write, mine, &view, keeps, |a, b| self.order(a, b)))
+    }
+
+    fn merge_field(&mut self, i: usize, write: &Write, f: &Field) -> Result<bool, Error> {
+        let (t, b, register) = (self.births[i].t, self.births[i].b, Register::Column(f.col));
+        let present: Vec<(Write, Field)> =
+            self.births[i].rec.siblings(f.col).map(|(w, f)| (w.clone(), f.clone())).collect();
+        if present.is_empty() {
+            return Ok(true);
+        }
+        let (fates, winner) = match self.judge_field(t, &present, write, f)? {
             Verdict::Known => {
                 self.account(t, TOTAL, -1);
                 return Ok(false);

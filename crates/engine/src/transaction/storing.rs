@@ -370,8 +370,7 @@ impl Txn<'_> {
     /// Is a write held for its stamp?
     pub fn has_futures(&mut self) -> Result<bool, Error> {
         if self.any_future.is_none() {
-            let n: i64 = self.c.query_row("SELECT EXISTS (SELECT 1 FROM _lockstep_future)", [], |r| r.get(0))?;
-            self.any_future = Some(n != 0);
+            self.any_future = Some(super::future::any(self.c)?);
         }
         Ok(self.any_future == Some(true))
     }

@@ -1,11 +1,81 @@
 //! Clocks that are more than ten minutes apart.
-use super::SCHEMA;
 use super::replicas::*;
+use super::{REVIEW, SCHEMA, START};
+use lockstep_engine::change::ConflictKind;
+use std::collections::BTreeSet;
+
+const FAR: i64 = 40 * 60 * 1000;
+
+/// Two nodes that know four rows.
+fn two() -> (tempfile::TempDir, Replica, Replica) {
+    NOW.with(|n| n.set(START));
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|n| Replica::new(dir.path(), n, SCHEMA).attach(REVIEW));
+    a.sql_at(START, "INSERT INTO p VALUES (1, 'one', 'x', 'y'), (2, 'two', 'x', 'y'), (3, 'three', 'x', 'y')");
+    a.sql_at(START, "INSERT INTO n VALUES (1, 'k', 'v')");
+    settle(&[&a, &b]);
+    (dir, a, b)
+}
+
+/// Whole tables, and all ranges of them, agree, with all columns and without one.
+fn agree(a: &Replica, b: &Replica) {
+    settle(&[a, b]);
+    for without in [BTreeSet::new(), BTreeSet::from(["x".to_owned()])] {
+        for table in ["p", "n"] {
+            let sums = |r: &Replica| r.open().range_sums(table, &without, now()).unwrap();
+            assert_eq!(sums(a), sums(b), "{table}");
+            let digest = |r: &Replica| r.open().digest_without(table, &without).unwrap();
+            assert_eq!(digest(a), digest(b), "{table}");
+            if without.is_empty() {
+                let kept = a.open().summary().unwrap().tables.into_iter().find(|t| t.name == table);
+                assert_eq!(kept.unwrap().digest, digest(a), "{table}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nodes_that_know_the_same_agree_while_something_waits_for_its_time() {
+    let (_d, a, b) = two();
+    // The clock of A runs ahead.
+    a.sql_at(
+        START + FAR,
+        "UPDATE p SET x = 'far', y = 'far' WHERE id = 1; DELETE FROM p WHERE id = 2; UPDATE p SET k = 'THREE' WHERE id = 3;
+         INSERT INTO p VALUES (9, 'nine', 'far', 'far'); UPDATE n SET v = 'far'",
+    );
+    agree(&a, &b);
+    let clock = b.open().held().unwrap().into_iter().filter(|h| h.reason == ConflictKind::Clock).count();
+    assert!(clock > 0);
+    assert_eq!(b.rows("SELECT id, x FROM p ORDER BY id"), ["1 x", "2 x", "3 x"]);
+    // What B writes in between did not see it.
+    b.sql_at(START + 60_000, "UPDATE p SET x = 'near', y = 'near'; DELETE FROM n");
+    agree(&a, &b);
+    // It becomes due.
+    NOW.with(|n| n.set(START + FAR));
+    b.harvest();
+    agree(&a, &b);
+    assert!(b.open().held().unwrap().iter().all(|h| h.reason != ConflictKind::Clock));
+    for r in [&a, &b] {
+        assert_eq!(r.rows("SELECT k, x FROM p ORDER BY k"), ["THREE near", "nine far", "one far"], "{}", r.name);
+        assert_eq!(r.rows("SELECT v FROM n"), ["far"], "{}", r.name);
+    }
+}
+
+#[test]
+fn a_difference_beside_what_waits_for_its_time_is_still_found() {
+    let (_d, a, b) = two();
+    a.sql_at(START + FAR, "UPDATE p SET x = 'far' WHERE id = 1");
+    agree(&a, &b);
+    // A row of B is not what its record says, and no log knows.
+    let triggers = b.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB '_lockstep*'");
+    let dropped: String = triggers.iter().map(|t| format!("DROP TRIGGER {t};")).collect();
+    b.app.execute_batch(&format!("{dropped} UPDATE p SET x = 'behind its back' WHERE id = 3")).unwrap();
+    let sums = |r: &Replica| r.open().range_sums("p", &BTreeSet::new(), now()).unwrap();
+    assert_ne!(sums(&a).read, sums(&b).read);
+}
 
 #[test]
 fn a_delete_does_not_take_along_an_edit_that_waits_for_its_time() {
-    const START: i64 = 2_000_000_000_000;
-    const FAR: i64 = 40 * 60 * 1000;
     NOW.with(|n| n.set(START));
     let dir = tempfile::tempdir().unwrap();
     let [a, b] = ["a", "b"].map(|n| Replica::new(dir.path(), n, SCHEMA).attach(""));
