@@ -245,10 +245,6 @@ impl Network {
                     self.seen.note(match report.outcome {
                         Outcome::Verified => "session verified",
                         Outcome::Partial => "session partial",
-                        // What one side holds for its stamp, the other may have merged.
-                        Outcome::Differs if waits_for_time(world, leader) || waits_for_time(world, peer) => {
-                            "session differs by a clock"
-                        }
                         Outcome::Differs => return Err(format!("the session says that they differ: {report:?}")),
                         Outcome::Failed(_) => "session failed",
                     });
@@ -351,10 +347,6 @@ impl Network {
         }
         Some(body)
     }
-}
-
-fn waits_for_time(world: &World, n: usize) -> bool {
-    world.held(n).iter().any(|(_, h)| h.reason == ConflictKind::Clock)
 }
 
 /// What is left of a session whose leader went down.
