@@ -98,10 +98,15 @@ ui-check: ui/dist/index.html
 pictures: ui/node_modules/.package-lock.json ## Takes the pictures of the console in docs/ anew
 	cd ui && $(NPM) run --silent pictures
 
-console: ## Starts the console on this computer's node (LOCKSTEP_HOME chooses another)
+console: ## Opens the console on two example servers (LOCKSTEP_HOME=DIR make console: on a node of your own)
 	@sh tools/setup.sh core console
 	@$(MAKE) --no-print-directory ui/dist/index.html
-	$(CARGO) run --locked --profile $(PROFILE) -p lockstep-console
+	$(CARGO) build --locked --profile $(PROFILE) -p lockstep-cli -p lockstep-console
+ifdef LOCKSTEP_HOME
+	$(OUT)/lockstep-console
+else
+	$(PYTHON) examples/scouting/console.py --lockstep $(OUT)/lockstep --console $(OUT)/lockstep-console
+endif
 
 types: ## Writes the page's types anew from the Rust that answers it
 	LOCKSTEP_BLESS=1 $(CARGO) test --locked -p lockstep-console --lib types
@@ -119,7 +124,7 @@ ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
 
 clean: ## Removes what was built; node_modules and your databases stay
 	$(CARGO) clean
-	rm -rf ui/dist ui/dist-scripted .demo
+	rm -rf ui/dist ui/dist-scripted .demo .console
 
 distclean: clean ## And node_modules
 	rm -rf ui/node_modules

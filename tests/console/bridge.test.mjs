@@ -101,7 +101,7 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
 
   // It is a write: it travels, it stands in the row's history, and it can be taken back.
   await ask("sync_now", { peer: "school" });
-  assert.equal(school.sql("SELECT name FROM team WHERE id = 1").trim(), name.b.text);
+  assert.equal(school.sql("SELECT name FROM team WHERE id = 1"), name.b.text);
   const history = await ask("history", { row, offset: 0, limit: 200, reveal: false });
   assert.equal(history.items[0].columns.find((c) => c.column === "name").value.text, name.b.text);
   const undone = await ask("undo", { id, anyway: true });
@@ -128,7 +128,7 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   const again = await ask("plan", { peer: "school" });
   const applied = await ask("apply_plan", { peer: "school", plan: again.plan, ...all });
   assert.equal(applied.peers[0].verified, true, JSON.stringify(applied));
-  assert.equal(school.sql("SELECT count(*) FROM team WHERE name = 'planned here'").trim(), "1");
+  assert.equal(school.sql("SELECT count(*) FROM team WHERE name = 'planned here'"), "1");
 
   // All conflicts of a kind by one decision, shown first.
   for (const [who, name] of [
@@ -234,9 +234,9 @@ test("a row that was changed past the capture is named, told and held; the balan
   assert.deepEqual([well.equal, well.differs, well.lost], [true, [], "0"], JSON.stringify(well));
 
   // As a tool would that drops triggers, writes, and puts them back.
-  const key = venue.sql("SELECT id FROM team WHERE name LIKE '%school-server 7'").trim();
+  const key = venue.sql("SELECT id FROM team WHERE name LIKE '%school-server 7'");
   const triggers = "FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'team'";
-  const names = venue.sql(`SELECT name ${triggers}`).trim().split("\n");
+  const names = venue.sql(`SELECT name ${triggers}`).split("\n");
   const makes = names.map((name) => venue.sql(`SELECT sql ${triggers} AND name = '${name}'`));
   assert.ok(names.length > 0);
   venue.sql(

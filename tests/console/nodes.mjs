@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { openConsole } from "./webdriver.mjs";
 
-const programs = resolve(process.env.CARGO_TARGET_DIR ?? "target", "debug");
+export const programs = resolve(process.env.CARGO_TARGET_DIR ?? "target", "debug");
+const quiet = { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"] };
 
 /** A folder for one test; nodes in it are known by their names. */
 export async function place(t) {
@@ -14,48 +15,55 @@ export async function place(t) {
   return folder;
 }
 
-/** A node's home, its database and its `lockstep` command. */
-export function node(folder, name) {
-  const file = join(folder, `${name}.db`);
-  const environment = { LOCKSTEP_HOME: join(folder, name) };
-  const options = {
-    env: { ...process.env, ...environment },
-    encoding: "utf8",
-    stdio: ["pipe", "pipe", "inherit"],
-  };
+/** What an application does with its file; the rows that come of it, one in a line. */
+export function sql(file, ...statements) {
+  const script =
+    "import sqlite3, sys\n" +
+    "with sqlite3.connect(sys.argv[1], timeout=20) as db:\n" +
+    "    for statement in sys.argv[2:]:\n" +
+    "        for row in db.execute(statement): print(*row)";
+  return execFileSync("python3", ["-c", script, file, ...statements], quiet).trim();
+}
+
+/** A home, its `lockstep` command and its agent. */
+export function installed(home) {
+  const environment = { LOCKSTEP_HOME: home };
+  const options = { ...quiet, env: { ...process.env, ...environment } };
   const program = join(programs, "lockstep");
-  const lockstep = (args, input) => execFileSync(program, args, { ...options, ...(input && { input }) });
-  const sql = (...statements) =>
-    execFileSync(
-      "python3",
-      [
-        "-c",
-        "import sqlite3, sys\n" +
-          "with sqlite3.connect(sys.argv[1]) as db:\n" +
-          "    for statement in sys.argv[2:]:\n" +
-          "        for row in db.execute(statement): print(*row)",
-        file,
-        ...statements,
-      ],
-      { encoding: "utf8" },
-    );
-  /** Its agent, until it is stopped or the test ends; resolves when it listens. */
-  const agent = async (t) => {
-    const running = spawn(program, ["agent", "--listen", "127.0.0.1:0"], {
+  const lockstep = (args, input) => {
+    try {
+      return execFileSync(program, args, { ...options, ...(input && { input }) });
+    } catch (ended) {
+      // Done, and something waits for a person.
+      if (ended.status === 3) return ended.stdout;
+      throw ended;
+    }
+  };
+  /** Runs until it is stopped or the test ends; resolves when it listens. */
+  const agent = async (t, listen = "127.0.0.1:0") => {
+    const running = spawn(program, ["agent", "--listen", listen], {
       ...options,
       stdio: ["ignore", "pipe", "ignore"],
     });
     const gone = new Promise((resolve) => running.once("exit", resolve));
     const stop = () => (running.kill(), gone);
     t.after(stop);
-    await new Promise((resolve, reject) => {
+    const said = await new Promise((resolve, reject) => {
       running.stdout.once("data", resolve);
       gone.then(() => reject(new Error("the agent ended")));
     });
-    return stop;
+    return Object.assign(stop, { address: String(said).match(/https:\/\/(\S+)/)[1] });
   };
+  return { environment, lockstep, agent };
+}
+
+/** A node with a database of one small table. */
+export function node(folder, name) {
+  const file = join(folder, `${name}.db`);
+  const { lockstep, ...rest } = installed(join(folder, name));
+  const run = (...statements) => sql(file, ...statements);
   const table = (rows) =>
-    sql(
+    run(
       "CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT)",
       `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows}) ` +
         `INSERT INTO team (name) SELECT '<img src=x onerror=fail()> ${name} ' || i FROM n`,
@@ -65,7 +73,18 @@ export function node(folder, name) {
     lockstep(["init", "--name", name]);
     lockstep(["attach", `scouting=${file}`, "--no-backup"]);
   };
-  return { file, environment, lockstep, sql, agent, table, begin };
+  return { file, lockstep, ...rest, sql: run, table, begin };
+}
+
+/** The two servers of the scouting application, which began separately; nothing of Lockstep is there yet. */
+export function scouting(folder) {
+  const size = ["--teams", "16", "--matches", "24", "--rows", "60"];
+  execFileSync("python3", ["examples/scouting/make.py", folder, ...size], quiet);
+  return ["a", "b"].map((letter) => {
+    const of = (name) => join(folder, letter, name);
+    const files = { scouting: of("scouting.db"), users: of("users.db") };
+    return { files, config: of("lockstep.toml"), ...installed(of("home")) };
+  });
 }
 
 export async function open(t, environment) {

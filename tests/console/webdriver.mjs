@@ -3,6 +3,25 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 
+/** What is pressed and what is written into. */
+const PRESSED = "button, a, summary, [role=tab], [role=menuitem], input[type=checkbox], input[type=radio]";
+const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select";
+/** Finds by its name what is shown and can be used. A label names its field; keys beside the words are not the name. */
+const FIND = `
+  const [css, source] = arguments;
+  const pattern = new RegExp(source);
+  const words = (element) => (element?.innerText ?? "").replace(/\\s+/g, " ").trim();
+  const names = (one) => [one.getAttribute("aria-label"), words(one), ...[...(one.labels ?? [])].map(words)];
+  const fits = (one) => names(one).some((name) => name && pattern.test(name));
+  const shown = (one) => !one.disabled && one.getClientRects().length > 0;
+  const dialog = document.querySelector("dialog[open]") ?? document;
+  return [...dialog.querySelectorAll(css)].find((one) => shown(one) && fits(one)) ?? null;`;
+
+/** A text is the beginning of a name; a pattern is searched for in it. */
+function named(name) {
+  return name instanceof RegExp ? name.source : "^" + name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 
 /** A port that is free now. */
@@ -17,7 +36,7 @@ function freePort() {
 }
 
 /** Asks until there is an answer other than nothing, false or an error. */
-export async function until(what, ask, patience = 20_000) {
+export async function until(what, ask, patience = 60_000) {
   const end = Date.now() + patience;
   for (let last; ;) {
     try {
@@ -77,6 +96,27 @@ export async function openConsole(program, environment) {
         const found = await call("POST", `${session}/element`, { using: "css selector", value: css });
         await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
       },
+      /** Clicks what a person reads: the button, tab, entry or box with that name, once it can be pressed. */
+      press: (name) =>
+        until(`something to press that says ${name}`, async () => {
+          const found = await script(FIND, PRESSED, named(name));
+          if (found === null) return false;
+          await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
+          return true;
+        }),
+      /** Writes into the field with that name. */
+      type: async (name, text) => {
+        const found = await until(`a field ${name}`, () => script(FIND, TYPED, named(name)));
+        const field = `${session}/element/${found[ELEMENT]}`;
+        await call("POST", `${field}/clear`, {});
+        await call("POST", `${field}/value`, { text });
+      },
+      /** Waits until the window says so, and returns the text that says it. */
+      says: (pattern) =>
+        until(`the window to say ${pattern}`, async () => {
+          const text = await script("return document.body.innerText");
+          return pattern.test(text) && text;
+        }),
       close: async () => {
         await call("DELETE", session).catch(() => {});
         await stop();
