@@ -63,6 +63,7 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
                 continue;
             }
         };
+        not_visited(node, id).await;
         let before = node.heads().borrow().clone();
         let began = node.now();
         let pause = match node.sync(&peer, trigger, &unwatched).await {
@@ -103,6 +104,8 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
     }
 }
 
+/// How often it is looked whether the peer's own session is over.
+const OVER: Duration = Duration::from_millis(100);
 /// How often a pause looks whether the computer has slept.
 const DOZE: Duration = Duration::from_secs(2);
 /// The wall clock has gone on by so much more than the pause: it has.
@@ -121,6 +124,14 @@ async fn rest(now: impl Fn() -> Millis, pause: Duration) {
     }
 }
 
+/// Resolves when the peer leads no session here: it carries both ways, and what a second one carried beside it would
+/// travel twice.
+async fn not_visited(node: &Arc<Node>, id: NodeId) {
+    while node.is_visited_by(id) {
+        tokio::time::sleep(OVER).await;
+    }
+}
+
 async fn peer(node: &Arc<Node>, id: NodeId) -> Result<Option<Peer>> {
     let node = node.clone();
     blocking(move || Ok(node.state().peer_by_id(id)?)).await
@@ -129,10 +140,9 @@ async fn peer(node: &Arc<Node>, id: NodeId) -> Result<Option<Peer>> {
 /// Resolves when there is something here that the peer lacks, and that was not there `before`: what a session did not
 /// bring over then, the next one won't either.
 async fn pending(node: &Arc<Node>, peer: &Peer, before: &Heads) {
-    let mut heads = node.heads();
+    let (mut heads, id) = (node.heads(), peer.node);
     loop {
         let asked = node.clone();
-        let id = peer.node;
         let now = heads.borrow_and_update().clone();
         let moved = now != *before;
         let lacks = blocking(move || {
@@ -141,6 +151,11 @@ async fn pending(node: &Arc<Node>, peer: &Peer, before: &Heads) {
             Ok(moved && now.lacking(&has, &access))
         });
         match lacks.await {
+            // The peer takes it along itself.
+            Ok(true) if node.is_visited_by(id) => {
+                not_visited(node, id).await;
+                continue;
+            }
             Ok(true) => return,
             Ok(false) => {}
             Err(e) => tracing::error!(error = %e, "what a peer has could not be read"),

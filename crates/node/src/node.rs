@@ -15,8 +15,11 @@ use lockstep_engine::id::{Millis, Vector};
 use lockstep_wire::message::{DatabaseHello, Hello};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// So long nothing is heard of a peer that leads a session, at most: it works on one batch, or waits for its application.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// Where a node gets the time from.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
@@ -39,6 +42,8 @@ pub struct Node {
     pub(crate) plans: Mutex<HashMap<NodeId, Arc<crate::plan::Looked>>>,
     /// When each peer last asked something of this process that belongs to a session.
     calls: Mutex<HashMap<NodeId, Instant>>,
+    /// The peers that lead a session with this process, as far as they have said.
+    visitors: Mutex<HashSet<NodeId>>,
     /// What comparing with each peer gave last.
     comparisons: Mutex<HashMap<NodeId, Arc<crate::compare::Comparison>>>,
     /// Digests of tables without the columns that don't pass, as long as the tables stand where they stood.
@@ -90,6 +95,7 @@ impl Node {
             turns: Mutex::default(),
             plans: Mutex::default(),
             calls: Mutex::default(),
+            visitors: Mutex::default(),
             comparisons: Mutex::default(),
             parts: Mutex::default(),
         }
@@ -132,7 +138,7 @@ impl Node {
     }
 
     /// The moment that long ago.
-    pub fn before(&self, ago: std::time::Duration) -> Millis {
+    pub fn before(&self, ago: Duration) -> Millis {
         Millis(self.now().0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)))
     }
 
@@ -414,6 +420,22 @@ impl Node {
     /// When it last did.
     pub(crate) fn last_call(&self, peer: NodeId) -> Option<Instant> {
         self.calls.lock().unwrap_or_else(|e| e.into_inner()).get(&peer).copied()
+    }
+
+    /// A peer begins to lead a session with this process, or ends it.
+    pub(crate) fn visited_by(&self, peer: NodeId, begins: bool) {
+        let mut visitors = self.visitors.lock().unwrap_or_else(|e| e.into_inner());
+        if begins {
+            visitors.insert(peer)
+        } else {
+            visitors.remove(&peer)
+        };
+    }
+
+    /// Does the peer lead a session with this process now? One of which nothing was heard for a while has broken off.
+    pub(crate) fn is_visited_by(&self, peer: NodeId) -> bool {
+        let began = self.visitors.lock().unwrap_or_else(|e| e.into_inner()).contains(&peer);
+        began && self.last_call(peer).is_some_and(|at| at.elapsed() < SILENT)
     }
 
     /// The address to tell to a peer: that of the running agent, unless it leads from the peer to the peer itself.

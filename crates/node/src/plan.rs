@@ -18,7 +18,7 @@ use lockstep_engine::change::Batch;
 use lockstep_engine::database::Operation;
 use lockstep_engine::id::Vectors;
 use lockstep_wire::Hex;
-use lockstep_wire::message::{DatabaseHello, Hello, Message as _};
+use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Word};
 use lockstep_wire::session::Store as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -403,7 +403,7 @@ impl Node {
             node: Hex(self.id().0),
             name: self.name()?,
             now_ms: self.now(),
-            harvest: false,
+            word: Word::Last,
             databases: mine.clone(),
         };
         let most = look.limits.message + 1024;

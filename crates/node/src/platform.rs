@@ -1,8 +1,8 @@
 //! All that differs between operating systems: where data lies, and who may read it.
 //!
-//! Always true here: what this module creates can be read by its owner alone. On Windows that follows from the folder
-//! of the user's profile, whose access list new files inherit; elsewhere from modes, which are set at creation, so that
-//! there is no moment at which others could open it.
+//! Always true here: what this module creates can be read by its owner alone. On Windows that follows from the access
+//! list of the folder, which names its owner alone and which new files inherit; elsewhere from modes, which are set at
+//! creation, so that there is no moment at which others could open it.
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,34 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
     }
     #[cfg(not(unix))]
-    std::fs::create_dir_all(path)
+    {
+        std::fs::create_dir_all(path)?;
+        if cfg!(windows) { keep_others_out(path) } else { Ok(()) }
+    }
+}
+
+/// Gives a folder an access list of its own, with one entry: the user of this process, for all that lies in it.
+#[cfg(any(not(unix), test))]
+fn keep_others_out(path: &Path) -> io::Result<()> {
+    let system = set("SystemRoot").unwrap_or_else(|| PathBuf::from(r"C:\Windows")).join("System32");
+    let run = |program: &str, arguments: &[&std::ffi::OsStr]| -> io::Result<String> {
+        let done = std::process::Command::new(system.join(program)).args(arguments).output()?;
+        if done.status.success() {
+            return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+        }
+        Err(io::Error::other(format!("{program}: {}", String::from_utf8_lossy(&done.stderr).trim())))
+    };
+    let user = run("whoami.exe", &["/user", "/fo", "csv", "/nh"].map(std::ffi::OsStr::new))?;
+    let grant = only_for(&user).ok_or_else(|| io::Error::other("whoami.exe did not say who this is"))?;
+    let [alone, granted] = ["/inheritance:r", "/grant:r"].map(std::ffi::OsStr::new);
+    run("icacls.exe", &[path.as_os_str(), alone, granted, grant.as_ref()]).map(drop)
+}
+
+/// The entry of an access list for whom `whoami /user /fo csv /nh` names: everything, also for files and folders within.
+#[cfg(any(not(unix), test))]
+fn only_for(whoami: &str) -> Option<String> {
+    let sid = whoami.trim().rsplit(',').next()?.trim_matches('"');
+    sid.starts_with("S-1-").then(|| format!("*{sid}:(OI)(CI)F"))
 }
 
 /// Creates a file that its owner alone can read. Fails if it exists.
@@ -103,4 +130,23 @@ pub async fn asked_to_end() -> io::Result<()> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_list_names_the_user_alone() {
+        let said = "\"pit\\anna\",\"S-1-5-21-1004336348-1177238915-682003330-512\"\r\n";
+        assert_eq!(only_for(said).as_deref(), Some("*S-1-5-21-1004336348-1177238915-682003330-512:(OI)(CI)F"));
+        assert_eq!(only_for("ERROR: not known"), None);
+        assert_eq!(only_for(""), None);
+    }
+
+    #[test]
+    fn a_folder_whose_access_list_can_t_be_set_is_an_error() {
+        // There is no icacls here, or it refuses a folder that is not there.
+        assert!(keep_others_out(Path::new("no such folder")).is_err());
+    }
 }

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 use lockstep_engine::change::{Batch, Existence, Item};
 use lockstep_engine::contact::Began;
 use lockstep_engine::id::{ReplicaId, Vectors};
-use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit, TableHello, Way};
+use lockstep_wire::message::{DatabaseHello, Hello, Message as _, Pull, PullLimit, TableHello, Way, Word};
 use lockstep_wire::session::Store;
 use lockstep_wire::{Hex, Limits, encode_batch};
 use serde::Serialize;
@@ -357,7 +357,7 @@ impl Look {
             node: Hex(self.node.id().0),
             name: self.node.name()?,
             now_ms: self.node.now(),
-            harvest: true,
+            word: Word::First,
             databases: mine.clone(),
         };
         let answer = self.link.post(routes::HELLO, hello.to_json(), self.most(), REQUEST).await?;

@@ -12,7 +12,7 @@ use crate::shelf::Shelf;
 use crate::state::Peer;
 use crate::status::Problem;
 use jiff::Timestamp;
-use lockstep_wire::message::{Hello, Message, TableState};
+use lockstep_wire::message::{Hello, Message, TableState, Word};
 use lockstep_wire::session::Store;
 use lockstep_wire::{Hex, Limits};
 use serde::Serialize;
@@ -304,7 +304,7 @@ impl Node {
         })
         .await?;
         let now_ms = self.now();
-        let hello = Hello { node: Hex(self.id().0), name: self.name()?, now_ms, harvest: true, databases };
+        let hello = Hello { node: Hex(self.id().0), name: self.name()?, now_ms, word: Word::Look, databases };
         let limits = Limits::default();
         let answer = link.post(routes::HELLO, hello.to_json(), limits.message + 1024, Duration::from_secs(60)).await?;
         let said = Hello::from_json(&answer, &limits)?;

@@ -21,7 +21,7 @@ use axum::routing::post;
 use axum::{Extension, Router};
 use futures_util::StreamExt;
 use lockstep_engine::stop::{self, Point};
-use lockstep_wire::message::{Digests, Hello, Message as _, Pull, Refusal as WireRefusal};
+use lockstep_wire::message::{Digests, Hello, Message as _, Pull, Refusal as WireRefusal, Word};
 use lockstep_wire::parts::{self, Cut, PartAck, PartRequest, Parts, is_part, read_part};
 use lockstep_wire::session::{Identity, Reply, Request, answer};
 use lockstep_wire::{Hex, Limits, decode_batch, encode_batch};
@@ -173,7 +173,13 @@ async fn authorize(
             }
             let places = if waits { &seat.waits } else { &seat.requests };
             match places.clone().try_acquire_owned() {
-                Ok(_place) => next.run(request).await,
+                Ok(_place) => {
+                    let response = next.run(request).await;
+                    if !waits {
+                        served.node.called(id);
+                    }
+                    response
+                }
                 Err(_) => Refusal::Busy.into_response(),
             }
         }
@@ -328,6 +334,9 @@ async fn hello(
         return Err(Refusal::Said(refusal("wrong_name", "that is not the node that this connection belongs to", "")));
     }
     let address = headers.get(ADDRESS).and_then(|a| a.to_str().ok()).filter(|a| good_address(a)).map(str::to_owned);
+    if hello.word == Word::First {
+        served.node.visited_by(id, true);
+    }
     let (node, heard) = (served.node.clone(), hello.clone());
     blocking(move || {
         if let Some(address) = address {
@@ -336,26 +345,36 @@ async fn hello(
         node.greeted(id, &heard, None)
     })
     .await?;
-    let last = !hello.harvest;
     match answered(&served, id, Request::Hello(hello.clone())).await? {
         Reply::Hello(mine) => {
             // Where nothing has to move, the first word is the only one.
             let equal = visit::equal(&mine.databases, &hello.databases);
-            let seat = served.desk.seat(id);
-            let now = served.node.now();
-            // A last word ends the session; a first word says that the one before was broken off.
-            let next = (!last).then(|| Visit::new(Said::of(&hello), now));
-            let before = std::mem::replace(&mut *lock(&seat.visit), next);
+            let (seat, now, last) = (served.desk.seat(id), served.node.now(), hello.word == Word::Last);
+            let over = match hello.word {
+                // It says that the session before was broken off.
+                Word::First => lock(&seat.visit).replace(Visit::new(Said::of(&hello), now)),
+                Word::Last => lock(&seat.visit).take(),
+                Word::Further => {
+                    if let Some(visit) = lock(&seat.visit).as_mut() {
+                        visit.goes_on(Said::of(&hello), now);
+                    }
+                    None
+                }
+                Word::Look => None,
+            };
             let node = served.node.clone();
             blocking(move || {
                 if last {
                     node.hear(id, &Said::of(&hello))?;
                 }
-                if let Some(visit) = before.filter(Visit::moved) {
+                if let Some(visit) = over.filter(Visit::moved) {
                     node.visited(id, &visit, last.then_some(equal), now)?;
                 }
                 if equal {
                     node.state().set_verified(id, now)?;
+                }
+                if last || equal {
+                    node.visited_by(id, false);
                 }
                 Ok(())
             })

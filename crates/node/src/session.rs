@@ -15,7 +15,7 @@ use crate::{Error, Result};
 use lockstep_engine::change::Batch;
 use lockstep_engine::id::Millis;
 use lockstep_engine::stop::{self, Point};
-use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, PushAck, Refusal};
+use lockstep_wire::message::{DatabaseHello, Hello, Message, Pull, PushAck, Refusal, Word};
 use lockstep_wire::parts::{Cut, PartRequest, is_part, read_part};
 use lockstep_wire::session::{
     Bytes, Effect, Event, Identity, Options, Outcome, Reply, Report, Request, Session, TableOutcome, Way, Ways, perform,
@@ -369,7 +369,7 @@ impl Leader<'_> {
         }
         let databases = std::mem::take(&mut self.mine);
         let now_ms = self.node.now();
-        let hello = Hello { node: me.node, name: me.name, now_ms, harvest: false, databases };
+        let hello = Hello { node: me.node, name: me.name, now_ms, word: Word::Last, databases };
         let event = send(self.link, self.limits, Request::Hello(hello)).await;
         if let Err(e) = self.notice(&event).await {
             tracing::warn!(error = %e, "what a peer said at last could not be remembered");

@@ -46,6 +46,12 @@ impl Visit {
         Visit { started: now, last: now, tally: Tally { rounds: 1, ..Tally::default() }, said }
     }
 
+    /// The peer says anew where it stands, and goes on.
+    pub(crate) fn goes_on(&mut self, said: Vec<Said>, now: Millis) {
+        (self.said, self.last) = (said, now);
+        self.tally.rounds += 1;
+    }
+
     pub(crate) fn gave(&mut self, batch: &Batch, bytes: usize, now: Millis) {
         self.last = now;
         self.tally.sent += batch.items.len() as u64;

@@ -1,4 +1,5 @@
 //! Agents that sync by themselves: what the application writes on one side is on the other soon after.
+use lockstep_engine::id::Millis;
 use lockstep_node::agent::{Agent, AgentOptions};
 use lockstep_node::attachment::Attach;
 use lockstep_node::pair::Wanted;
@@ -195,6 +196,32 @@ async fn a_peer_that_was_away_gets_what_it_missed() {
     hq.app("INSERT INTO note(tag) VALUES('while it was away')");
     hq.start(None).await;
     eventually("both have all", || hq.has("while hq was away") && pit.has("while it was away")).await;
+    hq.stop().await;
+    pit.stop().await;
+}
+
+/// What sessions moved that a site led itself, in rows: those that it sent and those that it took.
+fn moved(site: &Site) -> u64 {
+    let runs = site.node().state().runs(Millis(0), 100).unwrap();
+    runs.iter().filter(|r| r.trigger != Trigger::Peer).map(|r| r.tally.sent + r.tally.received).sum()
+}
+
+/// The one that joins leads the first sync, and the agent of the other learns in the middle of it where to call it.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_first_sync_between_two_agents_no_row_travels_twice() {
+    let (mut hq, mut pit) = (Site::new("hq").await, Site::new("pit").await);
+    hq.app(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 9000)
+         INSERT INTO note(tag, text) SELECT 'n' || n, 'from the beginning' FROM n",
+    );
+    hq.start(None).await;
+    pit.start(None).await;
+    pair(&pit, &hq).await;
+    eventually("the agent of the one that was joined has called the other", || {
+        hq.node().state().runs(Millis(0), 100).unwrap().iter().any(|r| r.trigger != Trigger::Peer)
+    })
+    .await;
+    assert_eq!(moved(&hq) + moved(&pit), 9000);
     hq.stop().await;
     pit.stop().await;
 }

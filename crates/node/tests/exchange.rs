@@ -1,5 +1,6 @@
 //! Sessions over real connections with real files: what is large, what is not allowed, what is malformed, and two at
 //! once.
+use lockstep_engine::id::Millis;
 use lockstep_node::attachment::Attach;
 use lockstep_node::call::{self, Link};
 use lockstep_node::pair::Wanted;
@@ -8,7 +9,9 @@ use lockstep_node::session::{SyncEntry, unwatched};
 use lockstep_node::state::{AgentPlace, Peer, RunResult, Trigger};
 use lockstep_node::status::Direction;
 use lockstep_node::{Home, Node};
+use lockstep_wire::message::{Hello, Message as _, Pull, PullLimit, Word};
 use lockstep_wire::session::Progress;
+use lockstep_wire::{Hex, Limits, decode_batch};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -143,6 +146,28 @@ async fn a_session_in_which_nothing_moves_verifies_both_sides() {
             assert!(site.peer().verified_at > Some(long_ago), "{}", site.node.name().unwrap());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_several_rounds_is_one_run_for_the_one_that_is_called() {
+    let (host, joiner) = two().await;
+    host.app("INSERT INTO note(tag) VALUES('one'), ('two')");
+    let (limits, link) = (Limits::default(), joiner.link());
+    for word in [Word::First, Word::Further, Word::Look, Word::Last] {
+        let node = Hex(joiner.node.id().0);
+        let hello = Hello { node, name: "joiner".into(), now_ms: Millis(0), word, databases: Vec::new() };
+        let said = link.post("/v1/hello", hello.to_json(), 1 << 20, SOON).await.unwrap();
+        assert_eq!(Hello::from_json(&said, &limits).unwrap().word, word);
+        if word != Word::Last {
+            let (database, limit) = ("notes".to_owned(), PullLimit::default());
+            let pull = Pull { database, have: Default::default(), except: Vec::new(), limit };
+            let batch = link.post("/v1/pull", pull.to_json(), 1 << 20, SOON).await.unwrap();
+            assert_eq!(decode_batch(&batch, &limits).unwrap().items.len(), 2);
+        }
+    }
+    let runs = host.node.state().runs(Millis(0), 100).unwrap();
+    let told: Vec<_> = runs.iter().map(|r| (r.trigger, r.tally.rounds, r.tally.sent)).collect();
+    assert_eq!(told, [(Trigger::Peer, 2, 6)], "{runs:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

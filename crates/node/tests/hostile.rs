@@ -118,6 +118,18 @@ async fn nothing_is_said_to_those_who_want_an_older_protocol() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_protocol_over_tls_is_not_spoken_even_with_a_node_that_is_paired() {
+    let (host, joiner) = two().await;
+    let mut config = tls::client_config(joiner.node.identity(), host.node.id()).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"smtp".to_vec()];
+    let stream = TcpStream::connect(&host.address).await.unwrap();
+    let name = ServerName::try_from("lockstep").unwrap();
+    let refused = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap_err();
+    assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+    joiner.well("host").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_in_the_middle_with_a_key_of_his_own_learns_nothing() {
     let (host, joiner) = two().await;
     let mallory = Site::new("mallory", SCHEMA).await;
@@ -139,7 +151,7 @@ async fn one_in_the_middle_with_a_key_of_his_own_learns_nothing() {
 async fn a_peer_that_says_it_is_another_is_refused() {
     let (host, joiner) = two().await;
     let lie = format!(
-        r#"{{"v":1,"type":"hello","node":"{}","name":"x","now_ms":0,"harvest":false,"databases":[]}}"#,
+        r#"{{"v":1,"type":"hello","node":"{}","name":"x","now_ms":0,"word":"first","databases":[]}}"#,
         host.node.id()
     );
     let refused = joiner.link("host").post("/v1/hello", lie.into_bytes(), 1 << 20, SOON).await.unwrap_err();

@@ -8,7 +8,7 @@ use lockstep_node::call;
 use lockstep_node::pair::Wanted;
 use lockstep_node::state::{RunResult, Trigger};
 use lockstep_node::status::Direction;
-use lockstep_wire::message::{Hello, Message as _, Pull, PullLimit};
+use lockstep_wire::message::{Hello, Message as _, Pull, PullLimit, Word};
 use lockstep_wire::{Limits, decode_batch, encode_batch};
 use sites::{SOON, Site, pair};
 
@@ -165,7 +165,7 @@ async fn a_batch_that_writes_what_its_sender_may_not_is_refused_whole_and_record
         node: lockstep_wire::Hex(evil.node.id().0),
         name: "evil".into(),
         now_ms: Millis(0),
-        harvest: true,
+        word: Word::First,
         databases: Vec::new(),
     };
     let said = evil.link("host").post("/v1/hello", hello.to_json(), 8 << 20, SOON).await.unwrap();

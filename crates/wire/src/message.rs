@@ -131,8 +131,8 @@ message! {
         name: String,
         /// Its clock.
         now_ms: Millis,
-        /// Asks the other side to read its capture logs first. In the answer: whether that was done.
-        harvest: bool,
+        /// What it is said for. The answer repeats it.
+        word: Word,
         /// Those shared with this peer; those that others refer to first.
         databases: Vec<DatabaseHello>,
     }
@@ -141,6 +141,27 @@ message! {
         bound("the list of databases", hello.databases.len(), limits.tables)?;
         hello.databases.iter().try_for_each(|d| d.check(limits))?;
         no_twins(hello.databases.iter().map(|d| d.name.as_str()), "a database is named twice")?;
+    }
+}
+
+/// What a [`Hello`] is said for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// To begin a session. The other side reads its capture logs first.
+    First,
+    /// To go on with one. The logs stay as they are, or two busy applications would keep it going.
+    Further,
+    /// To end one: where the sender stands now.
+    Last,
+    /// To see where the other side stands, without a session. It reads its capture logs first.
+    Look,
+}
+
+impl Word {
+    /// Are the capture logs read for it?
+    pub fn harvests(self) -> bool {
+        matches!(self, Word::First | Word::Look)
     }
 }
 

@@ -121,7 +121,7 @@ fn extract(
 }
 
 fn answer_hello(store: &mut dyn Store, me: &Identity, hello: &Hello, now: Millis) -> Result<Reply, Refusal> {
-    let mut databases = store.summarize(hello.harvest)?;
+    let mut databases = store.summarize(hello.word.harvests())?;
     let mut adopted = false;
     for mine in &databases {
         let theirs = hello.databases.iter().find(|d| d.name == mine.name);
@@ -134,7 +134,7 @@ fn answer_hello(store: &mut dyn Store, me: &Identity, hello: &Hello, now: Millis
         databases = store.summarize(false)?;
     }
     let Identity { node, name } = me.clone();
-    Ok(Reply::Hello(Hello { node, name, now_ms: now, harvest: hello.harvest, databases }))
+    Ok(Reply::Hello(Hello { node, name, now_ms: now, word: hello.word, databases }))
 }
 
 fn answer_push(store: &mut dyn Store, batch: &Batch) -> Result<Reply, Refusal> {

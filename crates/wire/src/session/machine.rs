@@ -1,5 +1,5 @@
 //! The side that drives a session.
-use crate::message::{DatabaseHello, Digests, Hello, Pull, PullLimit, Refusal};
+use crate::message::{DatabaseHello, Digests, Hello, Pull, PullLimit, Refusal, Word};
 use crate::session::report::{DatabaseReport, DatabaseState, Outcome, Progress, Report, TableOutcome};
 use crate::session::shared::{Shared, all_cover, all_join};
 use crate::session::{Bytes, Effect, Event, Identity, Options, Reply, Request};
@@ -188,9 +188,8 @@ impl Session {
                 self.asked = now;
                 self.state = State::Greeting;
                 let Identity { node, name } = self.me.clone();
-                // Only the first hello of a session reads the peer's logs, or two busy applications would keep it going.
-                let harvest = self.peer.is_none();
-                vec![self.send(Request::Hello(Hello { node, name, now_ms: now, harvest, databases: mine }))]
+                let word = if self.peer.is_none() { Word::First } else { Word::Further };
+                vec![self.send(Request::Hello(Hello { node, name, now_ms: now, word, databases: mine }))]
             }
             Then::Exchange => self.begin_round(now),
             Then::Close => self.close_round(now),

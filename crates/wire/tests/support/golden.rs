@@ -67,7 +67,7 @@ pub fn hello() -> Hello {
         node: Hex([0xa0; 32]),
         name: "pit server".into(),
         now_ms: Millis(1_760_000_000_123),
-        harvest: true,
+        word: Word::First,
         databases: vec![DatabaseHello {
             name: "scouting".into(),
             replica: replica(0x11),
