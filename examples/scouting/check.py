@@ -60,7 +60,7 @@ class Known(NamedTuple):
     """What the journals say about one row."""
 
     writers: Set[str]  # servers that wrote it after the start
-    alive: Optional[bool]  # None: one deleted it, another wrote it
+    alive: Optional[bool]  # None: one deleted it, another wrote it, and neither need have seen that
     values: Dict[str, List[object]]  # column -> what may stand there
     refs: Dict[str, List[Optional[str]]]
     rivals: Set[str]  # columns that more than one server wrote, with different values
@@ -91,7 +91,10 @@ def known(servers: List[Server]) -> Dict[str, Dict[str, Known]]:
         for tag, entries in tags.items():
             entries.sort(key=lambda e: e["at"])
             writers = {e["server"] for e in entries if e["at"]}
-            last = {e["server"]: e["op"] != "delete" for e in entries if e["at"] or not writers}
+            # One that inserts what another had from the start has not seen it, nor perhaps when it deletes its own.
+            first = {e["server"]: e for e in reversed(entries)}.values()
+            unseen = any(e["at"] and e["op"] == "insert" for e in first) and any(not e["at"] for e in first)
+            last = {e["server"]: e["op"] != "delete" for e in entries if e["at"] or not writers or unseen}
             alive = last.popitem()[1] if len(set(last.values())) == 1 else None
             values, refs, rivals = {}, {}, set()
             for kind, into in (("values", values), ("refs", refs)):

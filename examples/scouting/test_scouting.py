@@ -15,7 +15,7 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
-from typing import Dict, List
+from typing import List, Optional, Tuple
 
 import check
 import demo
@@ -184,6 +184,22 @@ class Written(unittest.TestCase):
         merge_by_tag(self.folders)
         self.assertEqual(self.problems(), [])
         self.assertGreaterEqual(check.check(self.folders).contested, expected["newest"])
+
+    def test_a_delete_takes_along_what_its_server_had_seen(self) -> None:
+        def alive(*writes: Tuple[str, int, str]) -> Optional[bool]:
+            entries = [{"table": "team_event", "tag": "t", "server": server, "at": at, "op": op, "values": {}, "refs": {}}
+                       for server, at, op in writes]
+            servers = [check.Server(letter, Path(), {}, [], [e for e in entries if e["server"] == letter])
+                       for letter in "ab"]
+            return check.known(servers)["team_event"]["t"].alive
+
+        self.assertIs(alive(("a", 0, "insert")), True)
+        self.assertIs(alive(("a", 0, "insert"), ("a", 1, "delete")), False)
+        self.assertIs(alive(("a", 0, "insert"), ("b", 1, "delete")), False)
+        self.assertIs(alive(("a", 0, "insert"), ("b", 0, "insert"), ("b", 1, "delete")), False)
+        self.assertIs(alive(("a", 0, "insert"), ("b", 1, "insert"), ("b", 2, "delete")), None)
+        self.assertIs(alive(("a", 0, "insert"), ("b", 1, "insert")), True)
+        self.assertIs(alive(("a", 0, "insert"), ("b", 1, "delete"), ("b", 2, "insert"), ("b", 3, "delete")), False)
 
     def test_every_kind_of_damage_is_seen(self) -> None:
         merge_by_tag(self.folders)
