@@ -15,7 +15,7 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import check
 import demo
