@@ -108,6 +108,14 @@ else
 	$(PYTHON) examples/scouting/console.py --lockstep $(OUT)/lockstep --console $(OUT)/lockstep-console
 endif
 
+# The package holds the console, the command and its service. `make package PROFILE=dev` packs a debug build.
+PACKED := $(if $(filter command line environment,$(origin PROFILE)),$(PROFILE),release)
+.PHONY: package
+package: ## A .deb of console, command and service (BUNDLES=deb,appimage,nsis,dmg where the system has their tools)
+	@sh tools/setup.sh core console
+	@$(MAKE) --no-print-directory ui/dist/index.html
+	sh packaging/package.sh $(PACKED) $(or $(BUNDLES),deb)
+
 types: ## Writes the page's types anew from the Rust that answers it
 	LOCKSTEP_BLESS=1 $(CARGO) test --locked -p lockstep-console --lib types
 
