@@ -29,5 +29,13 @@ test("a differing table goes down to its rows, by server", async () => {
 test("while a server is away nothing is claimed, and the last proof is named with its age", async () => {
   open("compareOffline");
   expect(await screen.findByText(/can't be asked, so nothing is claimed/)).toBeVisible();
-  expect(screen.getByText(/Both sides were last found equal/)).toHaveTextContent("4 min ago");
+  expect(screen.getByText(/Both sides were last found equal/)).toHaveTextContent("3 h ago");
+});
+
+test("how far a long comparison is stands on the screen", async () => {
+  open("compareProgress");
+  const main = within(screen.getByRole("main"));
+  expect(await main.findByText(/^Comparing with pit-laptop: scouting\.scouting_data/)).toBeVisible();
+  expect(main.getByRole("progressbar")).toHaveAttribute("value", String(31200 / 48210));
+  expect(main.getByText("31,200 of 48,210, about 14 s left")).toBeVisible();
 });

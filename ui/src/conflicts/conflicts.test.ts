@@ -47,6 +47,21 @@ describe("a conflict", () => {
     });
   });
 
+  test("a look at another screen loses no decision", async () => {
+    open("conflictsRows");
+    await shown(/scouting\.match 27/);
+    await userEvent.keyboard("1");
+    await userEvent.click(screen.getByRole("button", { name: "History" }));
+    await screen.findByRole("heading", { level: 1, name: "Row history" });
+    await userEvent.keyboard("{Control>}3{/Control}");
+    await shown(/scouting\.match 27/);
+    expect(screen.getByText("1 decision made, not applied yet")).toBeVisible();
+    expect(screen.getByRole("button", { name: /^Keep school-server's/ })).toHaveAttribute(
+      "aria-pressed",
+      "true",
+    );
+  });
+
   test("several are decided first and applied together", async () => {
     const host = open("conflictsRows");
     await shown(/scouting\.match 27/);

@@ -1,5 +1,6 @@
 // What the screens share: the host, what is known of the node, which screen is open and why.
 import { getContext, setContext } from "svelte";
+import { Drafts } from "../conflicts/drafts.svelte";
 import type { Host, RowName, RunEnd, Screen } from "../host/host";
 import { Watch } from "./watch.svelte";
 
@@ -19,6 +20,8 @@ export interface Visit {
 export class Console {
   readonly host: Host;
   readonly watch: Watch;
+  /** Decisions that are not applied yet: a look at another screen loses none. */
+  readonly drafts = new Drafts();
   screen = $state<Screen>("overview");
   visit = $state.raw<Visit>({});
   /** Counts the visits: a screen that is opened again starts anew. */

@@ -1,5 +1,5 @@
 // Every state of every screen, for the tests and for designing. Names and files are invented.
-import type { Host, HostEvent, Screen } from "./host";
+import type { Host, HostEvent, Screen, Task } from "./host";
 import { fails, inTurn, type Scene, silent } from "./scripted";
 import { hostile } from "./world/hostile";
 import {
@@ -16,6 +16,7 @@ import {
 } from "./world/make";
 import { database, peer, peerRun, status, syncRun } from "./world/overview";
 import * as compare from "./world/compare";
+import * as conflicts from "./world/conflicts";
 import * as plan from "./world/plan";
 import * as settings from "./world/settings";
 import { world } from "./world/world";
@@ -30,6 +31,48 @@ const on = (screen: Screen, calls: Partial<Host> = {}): Scene => ({ screen, call
 const overview = (calls: Partial<Host>): Scene => on("overview", calls);
 const page = <T>(items: T[] = []) => ({ items, total: count(items.length) });
 const noConflicts = { ...page<never>(), counts: { held: "0", auto: "0", reviewed: "0" } };
+
+/** Tells again and again how far something is. */
+const tells =
+  (task: Task, what: string, done: string, total: string) => (heard: (event: HostEvent) => void) => {
+    const progress = { task, what, done, total, left_ms: "14000" };
+    const tell = setInterval(() => heard({ kind: "progress", progress }), 200);
+    return () => clearInterval(tell);
+  };
+/** A server is away: what is known of it has an age. */
+const away = (screen: Screen, calls: Partial<Host> = {}) =>
+  on(screen, {
+    ...calls,
+    status: inTurn(
+      status("offline", {
+        peers: [
+          peer("venue-server", {
+            reachable: false,
+            pending: "12",
+            last_run_at: before(3 * HOUR),
+            last_verified_at: before(3 * HOUR),
+            error: unreachable("venue-server"),
+          }),
+          peer("pit-laptop"),
+        ],
+      }),
+    ),
+  });
+/** Two tables are not alike on both servers. */
+const unlike = (screen: Screen) =>
+  on(screen, {
+    status: inTurn(
+      status("conflict", {
+        databases: [database("scouting", "48210", { held: "2" }), database("users", "214")],
+      }),
+    ),
+    quarantine: async () => page(conflicts.unlike()),
+  });
+/** The node's state can't be read any more. */
+const unread = (screen: Screen) =>
+  on(screen, {
+    status: inTurn<object>(status("fine", { at: before(2 * MINUTE) }), locked) as Host["status"],
+  });
 
 /** Each makes its scene anew, since ages count from now. */
 const overviewScenes = {
@@ -168,6 +211,7 @@ const overviewScenes = {
         }),
       ),
     }),
+  overviewMismatch: () => unlike("overview"),
   ratesFail: () => overview({ rates: fails(locked) }),
 };
 
@@ -219,6 +263,7 @@ const screenScenes = {
           ],
         }),
     }),
+  pendingUnread: () => unread("pending"),
   pendingMoved: () => on("pending", { applyPlan: fails(planMoved) }),
   pendingMillion: () =>
     on("pending", {
@@ -232,6 +277,9 @@ const screenScenes = {
   conflictsEmpty: () =>
     on("conflicts", { conflicts: async () => noConflicts, quarantine: async () => page() }),
   conflictsError: () => on("conflicts", { conflicts: fails(locked), quarantine: fails(locked) }),
+  conflictsOffline: () => away("conflicts"),
+  conflictsMismatch: () => unlike("conflicts"),
+  conflictsUnread: () => unread("conflicts"),
   conflictsChanged: () =>
     on("conflicts", {
       decide: async ({ decisions, anyway }) =>
@@ -256,6 +304,10 @@ const screenScenes = {
   runsLoading: () => on("runs", { runs: silent }),
   runsEmpty: () => on("runs", { runs: async () => page() }),
   runsError: () => on("runs", { runs: fails(locked) }),
+  runsOffline: () => away("runs"),
+  runsMismatch: () => unlike("runs"),
+  runsUnread: () => unread("runs"),
+  runsNoNode: () => on("runs", { status: fails(noNode), runs: fails(noNode) }),
   runsOld: () => {
     let asked = 0;
     const { runs } = world();
@@ -273,7 +325,10 @@ const screenScenes = {
   compareEqual: () => on("compare"),
   compareDiffers: () => on("compare", { compare: async ({ peer }) => compare.differingCompare(peer) }),
   compareLoading: () => on("compare", { compare: silent }),
-  compareOffline: () => on("compare", { compare: fails(unreachable("venue-server")) }),
+  compareOffline: () => away("compare", { compare: fails(unreachable("venue-server")) }),
+  compareProgress: () =>
+    on("compare", { compare: silent, listen: tells("compare", "scouting.scouting_data", "31200", "48210") }),
+  compareUnread: () => unread("compare"),
   compareError: () => on("compare", { compare: fails(locked) }),
   compareHostile: () =>
     on("compare", hostile({ ...world(), compare: async ({ peer }) => compare.differingCompare(peer) })),
@@ -281,12 +336,18 @@ const screenScenes = {
   historyRows: () => on("history"),
   historyLoading: () => on("history", { findRows: silent }),
   historyEmpty: () => on("history", { findRows: async () => page() }),
+  historyOffline: () => away("history"),
+  historyMismatch: () => unlike("history"),
+  historyUnread: () => unread("history"),
   historyError: () => on("history", { findRows: fails(locked) }),
   historyHostile: () => on("history", hostile(world())),
 
   settingsAll: () => on("settings"),
   settingsLoading: () => on("settings", { tables: silent, peers: silent, settings: silent }),
   settingsEmpty: () => on("settings", { tables: async () => [], peers: async () => [] }),
+  settingsOffline: () => away("settings"),
+  settingsMismatch: () => unlike("settings"),
+  settingsUnread: () => unread("settings"),
   settingsError: () =>
     on("settings", { tables: fails(locked), peers: fails(locked), settings: fails(locked) }),
   settingsHostile: () => on("settings", hostile(world())),
@@ -296,6 +357,9 @@ const screenScenes = {
     on("setup", { status: inTurn(status("setup", { databases: [], peers: [], agent: null })) }),
   setupPair: () => on("setup", { status: inTurn(status("setup", { peers: [] })) }),
   setupMore: () => on("setup"),
+  setupOffline: () => away("setup"),
+  setupUnlike: () => unlike("setup"),
+  setupUnread: () => unread("setup"),
   setupError: () =>
     on("setup", {
       status: inTurn(status("setup", { databases: [], peers: [], agent: null })),
@@ -326,23 +390,7 @@ const screenScenes = {
     on("setup", {
       status: inTurn(status("setup", { peers: [] })),
       pair: silent,
-      listen: (heard: (event: HostEvent) => void) => {
-        const tell = setInterval(
-          () =>
-            heard({
-              kind: "progress",
-              progress: {
-                task: "pair",
-                what: "scouting.scouting_data",
-                done: "31200",
-                total: "48210",
-                left_ms: "14000",
-              },
-            }),
-          200,
-        );
-        return () => clearInterval(tell);
-      },
+      listen: tells("pair", "scouting.scouting_data", "31200", "48210"),
     }),
   setupHostile: () => on("setup", hostile(world())),
 };

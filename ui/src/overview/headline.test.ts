@@ -61,8 +61,12 @@ describe("a peer's badge", () => {
     [{}, "fine"],
     [{ pending: "1" }, "moving"],
     [{ held: "1", pending: "1" }, "waiting"],
+    [{ coming: "3" }, "moving"],
     [{ last_verified_at: null }, "stale"],
+    [{ last_verified_at: String(Date.now() - 25 * 60 * 60 * 1000) }, "stale"],
     [{ reachable: false, held: "1" }, "away"],
     [{ capture: { kind: "problem", what: "gone" } as const, reachable: false }, "trouble"],
-  ])("with %o is %s", (over, tone) => expect(peerBadge({ ...peer("pit-laptop"), ...over }).tone).toBe(tone));
+  ])("with %o is %s", (over, tone) =>
+    expect(peerBadge({ ...peer("pit-laptop"), ...over }, Date.now()).tone).toBe(tone),
+  );
 });

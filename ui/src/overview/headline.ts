@@ -2,7 +2,7 @@
 import type { Visit } from "../frame/console.svelte";
 import type { Capture, Count, DatabaseView, Failure, PeerView, Screen, StatusView } from "../host/host";
 import { count, counted, isNone, listed, sentence, sum } from "../text/count";
-import { ago, local } from "../text/time";
+import { ago, length, local } from "../text/time";
 
 /** A tone has one shape and one colour everywhere; the word says the rest. */
 export type Tone =
@@ -212,13 +212,19 @@ export interface Badge {
   word: string;
 }
 
-export function peerBadge(peer: PeerView): Badge {
+/** As the node does: whoever was last found equal longer ago than this is not called in step. */
+const STALE_AFTER = 24 * 60 * 60 * 1000;
+
+export function peerBadge(peer: PeerView, now: number): Badge {
   if (peer.capture.kind === "problem") return { tone: "trouble", word: "Capture is not well" };
   if (!peer.reachable) return { tone: "away", word: "Out of reach" };
   if (peer.error !== null) return { tone: "trouble", word: "Last sync failed" };
   if (!isNone(peer.held)) return { tone: "waiting", word: `Holds ${counted(peer.held, "change")}` };
   if (!isNone(peer.pending)) return { tone: "moving", word: `${counted(peer.pending, "row")} to send` };
+  if (!isNone(peer.coming)) return { tone: "moving", word: `${counted(peer.coming, "write")} to come` };
   if (peer.last_verified_at === null) return { tone: "stale", word: "Not compared yet" };
+  const passed = now - Number(peer.last_verified_at);
+  if (passed > STALE_AFTER) return { tone: "stale", word: `Not compared for ${length(passed)}` };
   return { tone: "fine", word: "In step" };
 }
 

@@ -175,6 +175,24 @@ function held(
   };
 }
 
+/** What is held because the two sides have a table differently. */
+export const unlike = (): HeldRow[] => [
+  held(
+    "h11",
+    "column_missing",
+    row("pit_scouting_data", "712"),
+    "This server has no column drivetrain_v2 yet; it is applied when its migration has run.",
+    { columns: ["drivetrain_v2"], allowable: false },
+  ),
+  held(
+    "h12",
+    "table_missing",
+    row("alliance_note", null),
+    "This server has no such table yet; it is applied by itself after the application's migration.",
+    { allowable: false },
+  ),
+];
+
 export const quarantine = (): HeldRow[] => [
   held("h01", "review", row("match", "27"), "The table is under review: keep a side under Conflicts.", {
     columns: ["red_score", "winner"],
@@ -189,10 +207,10 @@ export const quarantine = (): HeldRow[] => [
   ),
   held(
     "h03",
-    "column_missing",
+    "unique",
     row("pit_scouting_data", "712"),
-    "This server has no column drivetrain_v2 yet; it is applied when its migration has run.",
-    { columns: ["drivetrain_v2"], allowable: false },
+    "Another row here has the same team_id and event_id: change one of the two, or decide the conflict.",
+    { columns: ["team_id", "event_id"], allowable: false },
   ),
   held(
     "h04",
