@@ -14,7 +14,13 @@ function key(text: string | null): unknown {
   return text.startsWith("[") ? JSON.parse(text) : text;
 }
 
-export function asTypedJson(row: RowName, columns: { column: string; value: Cell | null }[]): string {
+/** A column and its value; null: the row has none here. */
+export interface Column {
+  column: string;
+  value: Cell | null;
+}
+
+export function asTypedJson(row: RowName, columns: Column[]): string {
   const values = columns.flatMap(({ column, value }) => (value === null ? [] : [[column, typed(value)]]));
   const whole = {
     table: `${row.database}.${row.table}`,

@@ -26,6 +26,22 @@ describe("tables", () => {
     ).toBeVisible();
   });
 
+  test("one says with whom it is shared, and which way", async () => {
+    open("settingsAll");
+    await userEvent.click(await screen.findByRole("button", { name: /^user / }));
+    const shared = await screen.findByText("Shared:");
+    expect(shared.parentElement).toHaveTextContent("with pit-laptop only send; with venue-server both ways");
+    await userEvent.click(screen.getByRole("button", { name: "Change it under Servers" }));
+    expect(await screen.findByRole("tab", { name: "Servers", selected: true })).toBeVisible();
+  });
+
+  test("one that was left out says so, and how it would be synced", async () => {
+    open("settingsAll");
+    await userEvent.click(await screen.findByRole("button", { name: /^login_attempts .* left out/ }));
+    expect(screen.getByText(/It was left out when the database was attached/)).toBeVisible();
+    expect(screen.queryByRole("button", { name: "Save" })).toBeNull();
+  });
+
   test("one that can't be synced says why", async () => {
     open("settingsAll");
     await userEvent.click(await screen.findByRole("button", { name: /^team_search / }));

@@ -1,5 +1,5 @@
-// How a table is synced, in a line.
-import type { TableView } from "../host/host";
+// How a table is synced, and with whom, in a line.
+import type { PeerSettings, ShareDirection, TableConfig, TableView } from "../host/host";
 
 export function saysPolicy(policy: string): string {
   if (policy === "newest") return "the newest wins";
@@ -7,17 +7,42 @@ export function saysPolicy(policy: string): string {
   return policy.startsWith("prefer:") ? `${policy.slice("prefer:".length)} wins` : policy;
 }
 
-export function saysConfig(table: TableView): string {
+/** By which columns its rows are known; null: by none. */
+export function saysKeys({ known_by }: TableView): string | null {
+  return known_by.length === 0 ? null : known_by.map((key) => key.join(" + ")).join(" or ");
+}
+
+/** What is said of a table, or would be. */
+export function saysConfig(table: TableView, config: TableConfig = table.config): string {
   if (table.unsyncable !== null) return `can't be synced: ${table.unsyncable}`;
-  if (table.config.exclude) return "left out";
-  const { references, policy, columns, merge } = table.config;
-  const keys = table.known_by.map((key) => key.join(" + "));
+  if (config.exclude) return "left out";
+  const keys = config.identity.length > 0 ? config.identity.join(" + ") : saysKeys(table);
   const parts = [
-    keys.length > 0 ? `same if ${keys.join(" or ")} agree` : null,
-    saysPolicy(policy),
-    ...columns.map((one) => `${one.column}: ${saysPolicy(one.policy)}`),
-    ...references.map((one) => `${one.column} → ${one.target}`),
-    merge === "row" ? "judged as a whole row" : null,
+    keys === null ? null : `same if ${keys} agree`,
+    saysPolicy(config.policy),
+    ...config.columns.map((one) => `${one.column}: ${saysPolicy(one.policy)}`),
+    ...config.references.map((one) => `${one.column} → ${one.target}`),
+    config.merge === "row" ? "judged as a whole row" : null,
+    config.modified === null ? null : `dated by ${config.modified}`,
+    config.guard === null ? null : `asks before deleting ${config.guard.rows} rows`,
+    config.history ? null : "keeps no old values of updates",
   ];
   return parts.filter((one) => one !== null).join("; ");
+}
+
+export const DIRECTIONS: [ShareDirection, string][] = [
+  ["both", "both ways"],
+  ["send", "only send"],
+  ["receive", "only receive"],
+  ["none", "not shared"],
+];
+
+export function saysDirection(direction: ShareDirection): string {
+  return DIRECTIONS.find(([one]) => one === direction)?.[1] ?? direction;
+}
+
+/** Which way a table goes with a peer: what is said of the table itself, else of its database. */
+export function shareOf(peer: PeerSettings, { database, table }: TableView): ShareDirection {
+  const said = (what: string) => peer.shares.find((one) => one.what === what)?.direction;
+  return said(`${database}.${table}`) ?? said(database) ?? "none";
 }

@@ -38,6 +38,48 @@ describe("its databases", () => {
     expect(await screen.findByRole("tab", { name: "Invite the other server" })).toBeVisible();
   });
 
+  test("are told by hand how a table is synced, before anything is attached", async () => {
+    const host = open("setupAttach");
+    await userEvent.click(
+      await within(screen.getByRole("main")).findByRole("button", { name: "Choose files…" }),
+    );
+    await userEvent.click(screen.getByRole("button", { name: "Look into them" }));
+    const found = await screen.findByRole("region", { name: /9 tables with/ });
+    await userEvent.click(within(found).getByText(/^Every table, and how it will be synced/));
+
+    // A suggestion that was accepted stands in the form, and what the form takes back is accepted no more.
+    await userEvent.click(within(found).getByRole("button", { name: /^user 210 rows/ }));
+    expect(within(found).getByRole("combobox", { name: "Column 1" })).toHaveValue("password_hash");
+    await userEvent.click(within(found).getByRole("button", { name: "Remove" }));
+    expect(within(found).getByRole("checkbox", { name: /users\.user: Review conflicts/ })).not.toBeChecked();
+
+    await userEvent.click(within(found).getByRole("button", { name: /^match 1,204 rows/ }));
+    await userEvent.selectOptions(
+      within(found).getByRole("combobox", { name: "When two servers clash" }),
+      "review",
+    );
+    await userEvent.selectOptions(within(found).getByRole("combobox", { name: "Columns are" }), "row");
+    await userEvent.click(within(found).getByRole("checkbox", { name: "A delete guard of its own" }));
+    await userEvent.click(within(found).getByRole("button", { name: /^role 4 rows/ }));
+    await userEvent.click(within(found).getByRole("checkbox", { name: "name" }));
+    expect(within(found).getByRole("button", { name: /^role 4 rows/ })).toHaveTextContent(
+      "same if name agree",
+    );
+
+    await userEvent.click(screen.getByRole("button", { name: "Attach 2 databases" }));
+    expect(lastAsk(host.attach)).toMatchObject({
+      accepted: ["s1", "s2", "s3"],
+      tables: [
+        {
+          database: "scouting",
+          table: "match",
+          config: { policy: "review", merge: "row", guard: { rows: "100", share: "0.2" } },
+        },
+        { database: "users", table: "role", config: { identity: ["name"] } },
+      ],
+    });
+  });
+
   test("that are no databases say so, and nothing is changed", async () => {
     const host = open("setupError");
     await userEvent.click(

@@ -126,7 +126,13 @@ export const suggestions = (): Suggestion[] => [
 ];
 
 export const inspection = (): Inspection => ({
-  tables: tables(),
+  tables: tables().map((one) => ({
+    ...one,
+    synced: one.unsyncable === null,
+    config: { ...plain, exclude: one.unsyncable !== null },
+    known_by:
+      one.table === "team_event" ? [["team_id", "event_id"]] : one.table === "user" ? [["username"]] : [],
+  })),
   suggestions: suggestions(),
   not_wal: ["users"],
   warnings: ["Migrations that rebuild a table should be run with lockstep migrate."],
