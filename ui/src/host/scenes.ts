@@ -212,6 +212,8 @@ const overviewScenes = {
       ),
     }),
   overviewMismatch: () => unlike("overview"),
+  /** All is well but for one table; whole ways through the screens begin here. */
+  walk: () => overview({ compare: async ({ peer }) => compare.differingCompare(peer) }),
   ratesFail: () => overview({ rates: fails(locked) }),
 };
 
@@ -308,6 +310,10 @@ const screenScenes = {
   runsMismatch: () => unlike("runs"),
   runsUnread: () => unread("runs"),
   runsNoNode: () => on("runs", { status: fails(noNode), runs: fails(noNode) }),
+  runsFiltered: () => {
+    const { runs } = world();
+    return on("runs", { runs: async (ask) => (ask.result === null ? runs(ask) : page()) });
+  },
   runsOld: () => {
     let asked = 0;
     const { runs } = world();
@@ -352,6 +358,21 @@ const screenScenes = {
     on("settings", { tables: fails(locked), peers: fails(locked), settings: fails(locked) }),
   settingsHostile: () => on("settings", hostile(world())),
 
+  /** A computer on which nothing is set up; what a person does there stays done. */
+  newcomer: () => {
+    const one = world();
+    let [named, attached, paired] = [false, false, false];
+    return on("setup", {
+      status: async () => {
+        if (!named) throw noNode;
+        if (paired) return status("fine", { peers: [peer("venue-server")] });
+        return status("setup", { peers: [], agent: null, ...(attached ? {} : { databases: [] }) });
+      },
+      init: async () => void (named = true),
+      attach: async (ask) => ((attached = true), one.attach(ask)),
+      pair: async (ask) => ((paired = true), one.pair(ask)),
+    });
+  },
   setupStart: () => on("setup", { status: fails(noNode) }),
   setupAttach: () =>
     on("setup", { status: inTurn(status("setup", { databases: [], peers: [], agent: null })) }),
