@@ -82,7 +82,7 @@ rust-test: ui/dist/index.html
 	LOCKSTEP_BIN="$(abspath $(TARGET))/debug/lockstep" $(CARGO) test --locked $(TESTED) --lib --bins --tests
 
 days: ## Many more bad days and random schedules than `make test` has (SEEDS=2000 days)
-	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-tests --test simulation -- --nocapture
+	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) LOCKSTEP_THREE_DAYS=50 $(CARGO) test --locked -p lockstep-tests --test simulation -- --nocapture
 	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-engine --test properties -- --nocapture
 	LOCKSTEP_WORLDS=1 $(CARGO) test --locked -p lockstep-engine --test small_worlds -- --nocapture
 

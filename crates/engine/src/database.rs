@@ -567,7 +567,7 @@ pub(crate) fn settle_after_harvest(txn: &mut Txn<'_>) -> Result<(), Error> {
     let followed = txn.follow_siblings()?;
     txn.merge_due()?;
     txn.touch_left_parents()?;
-    if !txn.touched.is_empty() || followed && txn.has_held()? {
+    if !txn.touched.is_empty() || !txn.edited.is_empty() || followed && txn.has_held()? {
         let plan = txn.settle()?;
         txn.write_rows(plan)?;
     }

@@ -7,35 +7,23 @@ use crate::call::Link;
 use crate::heads::Heads;
 use crate::message::{Message, News, Wait};
 use crate::node::Node;
+use crate::pace::{self, DOZE, LONGEST, has_slept, is_over};
 use crate::pause::unpaused;
 use crate::routes::{self, blocking};
 use crate::server::{Stop, stopped};
 use crate::session::unwatched;
 use crate::state::{Peer, RunResult, Trigger};
 use crate::{Error, NodeId, Result};
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use lockstep_engine::id::{Millis, Vectors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(300);
 /// Longer than a peer holds a request.
 const HELD: Duration = Duration::from_secs(75);
 /// From here on in a row, vain attempts are one fault.
 pub(crate) const ALARM: u32 = 3;
-
-fn backoff() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(LONGEST)
-        .with_factor(2.0)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
 
 /// Works until it is told to stop or the peer is retired.
 pub(crate) async fn courier(node: Arc<Node>, id: NodeId, mut stop: Stop) {
@@ -46,7 +34,7 @@ pub(crate) async fn courier(node: Arc<Node>, id: NodeId, mut stop: Stop) {
 }
 
 async fn rounds(node: &Arc<Node>, id: NodeId) {
-    let mut pauses = backoff();
+    let mut pauses = pace::pauses();
     let mut trigger = Trigger::Start;
     loop {
         if let Err(e) = unpaused(node).await {
@@ -91,7 +79,7 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
                 Trigger::Retry
             }
             None => {
-                pauses = backoff();
+                pauses = pace::pauses();
                 let pending = pending(node, &peer, &before);
                 tokio::pin!(pending);
                 tokio::select! {
@@ -106,10 +94,6 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
 
 /// How often it is looked whether the peer's own session is over.
 const OVER: Duration = Duration::from_millis(100);
-/// How often a pause looks whether the computer has slept.
-const DOZE: Duration = Duration::from_secs(2);
-/// The wall clock has gone on by so much more than the pause: it has.
-const SLEPT: i64 = 30_000;
 
 /// Lets a pause pass. It ends early where the computer slept meanwhile: the clock by which pauses are measured stood
 /// still then, and the network is another one perhaps.
@@ -117,8 +101,7 @@ async fn rest(now: impl Fn() -> Millis, pause: Duration) {
     let (wall, since) = (now(), Instant::now());
     while let Some(left) = pause.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
         tokio::time::sleep(left.min(DOZE)).await;
-        let awake = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
-        if now().0.saturating_sub(wall.0).saturating_sub(awake) > SLEPT {
+        if has_slept(now().0.saturating_sub(wall.0), since.elapsed()) {
             return;
         }
     }
@@ -166,9 +149,6 @@ async fn pending(node: &Arc<Node>, peer: &Peer, before: &Heads) {
     }
 }
 
-/// For so long both sides may stand unseen: somewhat less than a day, so that no day passes without a comparison.
-const DAILY: Duration = Duration::from_secs(23 * 3_600);
-
 /// Resolves when neither this courier nor the peer itself has had both sides compared for a day. Until then it looks at
 /// the clock alone: the hours that a computer sleeps are no hours of a timer. `last`: when the last session began.
 async fn daily(node: &Arc<Node>, id: NodeId, mut last: Millis) {
@@ -188,11 +168,6 @@ async fn daily(node: &Arc<Node>, id: NodeId, mut last: Millis) {
     }
 }
 
-/// Has a day passed? A clock that was set back does not put it off.
-fn is_over(last: Millis, now: Millis) -> bool {
-    u128::from(last.0.abs_diff(now.0)) >= DAILY.as_millis()
-}
-
 fn known(node: &Node, id: NodeId) -> Result<BTreeMap<String, Vectors>> {
     let databases = node.state().databases()?;
     databases.into_iter().map(|d| Ok((d.name.clone(), node.state().acknowledged(id, &d.name)?))).collect()
@@ -201,12 +176,12 @@ fn known(node: &Node, id: NodeId) -> Result<BTreeMap<String, Vectors>> {
 /// Resolves when the peer has news and does not bring it itself. It may know an address of this node and not get through
 /// to it: that of another network, or one behind a router. So it is asked all the same.
 async fn news(node: &Arc<Node>, peer: &Peer) {
-    let mut pauses = backoff();
+    let mut pauses = pace::pauses();
     loop {
         match asked(node, peer).await {
-            Ok(true) if comes_itself(node, peer).await => pauses = backoff(),
+            Ok(true) if comes_itself(node, peer).await => pauses = pace::pauses(),
             Ok(true) => return,
-            Ok(false) => pauses = backoff(),
+            Ok(false) => pauses = pace::pauses(),
             Err(e) => {
                 tracing::debug!(peer = %peer.name, error = %e, "the peer could not be asked for news");
                 tokio::time::sleep(pauses.next().unwrap_or(LONGEST)).await;
@@ -258,14 +233,5 @@ mod tests {
         let elapsed = move || i64::try_from(began.elapsed().as_millis()).unwrap();
         rest(|| Millis(elapsed() * -1_000), pause).await;
         assert_eq!(began.elapsed(), pause);
-    }
-
-    #[test]
-    fn pauses_grow_with_chance_in_them_up_to_a_cap() {
-        let pauses: Vec<Duration> = backoff().take(20).collect();
-        assert!(pauses[0] >= Duration::from_millis(500) && pauses[0] <= Duration::from_secs(1));
-        assert!(pauses.iter().all(|p| *p <= LONGEST * 2) && pauses[19] >= LONGEST);
-        let other: Vec<Duration> = backoff().take(20).collect();
-        assert_ne!(pauses, other, "two nodes don't call in step");
     }
 }

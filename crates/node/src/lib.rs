@@ -28,6 +28,7 @@ pub mod message;
 pub mod metrics;
 pub mod mismatch;
 mod node;
+pub mod pace;
 pub mod pair;
 pub mod pause;
 pub mod plan;

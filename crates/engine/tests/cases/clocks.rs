@@ -93,3 +93,25 @@ fn a_delete_does_not_take_along_an_edit_that_waits_for_its_time() {
         assert_eq!(r.rows("SELECT v FROM n"), ["far"], "{}", r.name);
     }
 }
+
+#[test]
+fn a_write_that_waited_for_its_time_is_shown_once_it_is_due_though_nothing_else_comes() {
+    const START: i64 = 2_000_000_000_000;
+    const FAR: i64 = 40 * 60 * 1000;
+    NOW.with(|n| n.set(START));
+    let dir = tempfile::tempdir().unwrap();
+    // One of them takes rows whole, the other the short way.
+    let [a, b] = ["a", "b"].map(|n| Replica::new(dir.path(), n, SCHEMA).attach(""));
+    a.sql_at(START, "INSERT INTO n VALUES (1, 'k', 'v'), (2, 'l', 'v')");
+    settle(&[&a, &b]);
+    a.sql_at(START + FAR, "UPDATE n SET v = 'far' WHERE id = 1");
+    b.sql_at(START + FAR, "UPDATE n SET v = 'far' WHERE id = 2");
+    pull(&b, &a);
+    pull(&a, &b);
+    NOW.with(|n| n.set(START + FAR));
+    for r in [&a, &b] {
+        r.harvest();
+        assert_eq!(r.rows("SELECT v FROM n"), ["far", "far"], "{}", r.name);
+    }
+    settle(&[&a, &b]);
+}

@@ -47,8 +47,10 @@ pub struct Schedule {
     pub ops: Vec<Op>,
 }
 
-fn statement(r: &mut Prng) -> Statement {
-    Statement(std::array::from_fn(|_| (r.next() % 10_000) as u32))
+impl Statement {
+    pub fn random(r: &mut Prng) -> Statement {
+        Statement(std::array::from_fn(|_| (r.next() % 10_000) as u32))
+    }
 }
 
 impl Schedule {
@@ -66,12 +68,14 @@ impl Schedule {
             .collect();
         let loose = (0..nodes).map(|_| r.chance(20)).collect();
         let before = (0..nodes)
-            .map(|_| if r.chance(40) { (0..2 + r.below(8)).map(|_| statement(r)).collect() } else { Vec::new() })
+            .map(
+                |_| if r.chance(40) { (0..2 + r.below(8)).map(|_| Statement::random(r)).collect() } else { Vec::new() },
+            )
             .collect();
         let n = [5, 8, 12, 12, 20, 30][r.below(6)];
         let first = (0..nodes).map(|node| Op::App {
             node,
-            statements: (0..3 + r.below(6)).map(|_| statement(r)).collect(),
+            statements: (0..3 + r.below(6)).map(|_| Statement::random(r)).collect(),
             harvest: false,
         });
         let mut ops: Vec<Op> = first.collect();
@@ -87,7 +91,7 @@ impl Schedule {
         let more = (0..n).map(|_| match r.below(100) {
             0..=56 => Op::App {
                 node: r.below(nodes),
-                statements: (0..=r.below(4)).map(|_| statement(r)).collect(),
+                statements: (0..=r.below(4)).map(|_| Statement::random(r)).collect(),
                 harvest: r.chance(30),
             },
             57..=92 => {
@@ -99,7 +103,7 @@ impl Schedule {
                     items: [1, 2, 3, 1000, 1000][r.below(5)],
                     lost: r.chance(15).then(|| r.below(2)),
                     stop: r.chance(25).then(|| 1 + r.below(3)),
-                    write: r.chance(20).then(|| statement(r)),
+                    write: r.chance(20).then(|| Statement::random(r)),
                 }
             }
             93..=96 => Op::Again(r.below(50)),
