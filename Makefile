@@ -20,7 +20,7 @@ help: ## Names the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what building and testing everything needs, the console included
-	@sh tools/setup.sh core console
+	@sh tools/setup.sh core console tests
 	@$(MAKE) --no-print-directory ui/node_modules/.package-lock.json
 
 setup-core: ## Installs what the command and the demo need (no WebKit, no Node)

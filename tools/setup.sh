@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what this project needs and the machine lacks: `tools/setup.sh [core] [console]`.
+# Installs what this project needs and the machine lacks: `tools/setup.sh [core] [console] [tests]`.
 #
 #   core      a C compiler (SQLite and zstd are compiled in), Python for the example, Rust's components
 #   console   WebKitGTK for the desktop console, and what its tests open a window and its pages with
+#   tests     what the tests write databases with as an application would: SQLAlchemy
 #
 # Debian and its relatives are served through apt. Rust and Node are not installed behind anybody's
 # back: what is missing is said, with the way to get it. Nothing is done where nothing is missing.
@@ -92,11 +93,25 @@ console() {
     fi
 }
 
+# Debian's package is for Debian's own Python, which need not be the first on the PATH.
+sqlalchemy() {
+    for python in python3 /usr/bin/python3; do
+        "$python" -c 'import sqlalchemy' >/dev/null 2>&1 && return
+    done
+    return 1
+}
+
+tests() {
+    sqlalchemy || packages python3-sqlalchemy
+    sqlalchemy || lacks "SQLAlchemy 1.4 or newer for python3 (pip install SQLAlchemy)"
+}
+
 for part in "$@"; do
     case $part in
         core) core ;;
         console) console ;;
-        *) echo "usage: tools/setup.sh [core] [console]" >&2; exit 2 ;;
+        tests) tests ;;
+        *) echo "usage: tools/setup.sh [core] [console] [tests]" >&2; exit 2 ;;
     esac
 done
 
