@@ -61,12 +61,12 @@ impl Txn<'_> {
         let present: Vec<(Write, Field)> = rec.siblings(field.col).map(|(w, f)| (w.clone(), f.clone())).collect();
         let (fates, stays) = match self.judge_field(t, &present, write, field)? {
             Verdict::Known | Verdict::Superseded => return Ok(false),
-            Verdict::Kept(fates) => (fates, true),
+            Verdict::Kept(fates) | Verdict::Yields(_, fates) => (fates, true),
             Verdict::Loses(_, fates) => (fates, false),
         };
         for ((w, _), fate) in present.iter().zip(fates) {
             match fate {
-                Fate::Stays => {}
+                Fate::Stays | Fate::Yields => {}
                 Fate::Superseded | Fate::Loses => {
                     for e in rec.entries.iter_mut().filter(|e| e.write.dot == w.dot) {
                         e.fields.retain(|f| f.col != field.col);

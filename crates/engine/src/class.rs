@@ -268,10 +268,11 @@ impl Txn<'_> {
         Ok(false)
     }
 
-    /// The leader of the row that the latest write of a reference names; None: NULL, raw, or no such register.
+    /// The leader of the row that the best write of a reference names; None: NULL, raw, or no such register.
     fn named(&mut self, i: usize, col: Col, pt: u32) -> Result<Option<LocalDot>, Error> {
-        let latest = self.births[i].rec.siblings(col).max_by(|a, b| self.order(a.0, b.0)).map(|(_, f)| f.cell.clone());
-        match latest {
+        let t = self.births[i].t;
+        let best = self.births[i].rec.siblings(col).max_by(|a, b| self.better((t, col), a.0, b.0));
+        match best.map(|(_, f)| f.cell.clone()) {
             Some(Cell::Row(b)) => Ok(Some(self.leader(pt, b)?)),
             Some(Cell::Value(_) | Cell::Raw(_) | Cell::Unread) | None => Ok(None),
         }

@@ -111,7 +111,7 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// The cell that a class shows in a column: the latest of its sources, or under review what is shown now.
+    /// The cell that a class shows in a column: the best of its sources, or under review what is shown now.
     pub fn class_cell(&mut self, sources: &[usize], col: Col) -> Result<Option<(usize, LocalDot, Cell)>, Error> {
         let mut best: Option<(usize, crate::record::Write, Cell, bool)> = None;
         for &s in sources {
@@ -127,16 +127,13 @@ impl Txn<'_> {
                 (Some(_), Some(_)) => {}
             }
         }
-        let (keeps, node) = self.policy(self.births[first].t, col);
-        let node = node.map(str::to_owned);
-        let review = keeps == crate::merge::Keeps::All;
+        let t = self.births[first].t;
+        let review = self.policy(t, col).0 == crate::merge::Keeps::All;
         for &s in sources {
             for (w, f) in self.births[s].rec.siblings(col) {
-                let prefers =
-                    |w: &crate::record::Write| node.is_some() && self.s.nodes[w.dot.replica() as usize] == node;
                 let shown = review && f.shown;
                 let better = best.as_ref().is_none_or(|(_, o, _, o_shown)| {
-                    (shown, prefers(w)).cmp(&(*o_shown, prefers(o))).then_with(|| self.order(w, o)).is_gt()
+                    shown.cmp(o_shown).then_with(|| self.better((t, col), w, o)).is_gt()
                 });
                 if better {
                     best = Some((s, w.clone(), f.cell.clone(), shown));

@@ -10,7 +10,8 @@ use std::cmp::Ordering;
 pub enum Keeps {
     /// The latest.
     Newest,
-    /// That of one node, else the latest: (replicas of that node are preferred).
+    /// All, and shows that of one node, else the latest. The others are on record, and stay: who is preferred has no
+    /// order with who saw whom, so a write that loses to the preferred one may win once somebody has replaced that.
     Preferred,
     /// All, for a person to decide.
     All,
@@ -21,6 +22,8 @@ pub enum Keeps {
 pub enum Fate {
     /// It stays beside the incoming one.
     Stays,
+    /// It stays, and loses to the incoming one.
+    Yields,
     /// The incoming one had seen it, or holds the same value and is later.
     Superseded,
     /// It loses to the incoming one.
@@ -36,6 +39,8 @@ pub enum Verdict {
     Superseded,
     /// It is kept; the fate of each present write.
     Kept(Vec<Fate>),
+    /// It is kept, and loses to the present write at that place; the fate of each.
+    Yields(usize, Vec<Fate>),
     /// It loses to the present write at that place; the fate of each.
     Loses(usize, Vec<Fate>),
 }
@@ -69,28 +74,29 @@ pub fn judge(
     if present.iter().any(|p| p.saw_incoming) {
         return Verdict::Superseded;
     }
-    let beats = |p: &Present<'_>| {
-        let later = order(incoming, p.write) == Ordering::Greater;
-        match keeps {
-            Keeps::Preferred if p.preferred != incoming_preferred => incoming_preferred,
-            Keeps::Newest | Keeps::Preferred | Keeps::All => later,
+    match keeps {
+        Keeps::Newest => newest(incoming, present, order),
+        Keeps::Preferred => preferred((incoming, incoming_preferred), present, order),
+        Keeps::All => {
+            Verdict::Kept(present.iter().map(|p| if p.seen { Fate::Superseded } else { Fate::Stays }).collect())
         }
-    };
+    }
+}
+
+fn newest(incoming: &Write, present: &[Present<'_>], order: impl Fn(&Write, &Write) -> Ordering) -> Verdict {
     let mut winner = None;
     let mut equal = None;
     let fates = present
         .iter()
         .enumerate()
-        .map(|(i, p)| match (p.seen, keeps, p.equal, beats(p)) {
-            (true, _, _, _) => Fate::Superseded,
-            (false, Keeps::All, _, _) => Fate::Stays,
-            (false, Keeps::Newest | Keeps::Preferred, true, true) => Fate::Superseded,
-            (false, Keeps::Newest | Keeps::Preferred, false, true) => Fate::Loses,
-            (false, Keeps::Newest | Keeps::Preferred, true, false) => {
+        .map(|(i, p)| match (p.seen, p.equal, order(incoming, p.write) == Ordering::Greater) {
+            (true, _, _) | (false, true, true) => Fate::Superseded,
+            (false, false, true) => Fate::Loses,
+            (false, true, false) => {
                 equal = Some(i);
                 Fate::Stays
             }
-            (false, Keeps::Newest | Keeps::Preferred, false, false) => {
+            (false, false, false) => {
                 winner = Some(i);
                 Fate::Stays
             }
@@ -100,5 +106,31 @@ pub fn judge(
         (Some(i), _) => Verdict::Loses(i, fates),
         (None, Some(_)) => Verdict::Superseded,
         (None, None) => Verdict::Kept(fates),
+    }
+}
+
+fn preferred(
+    (incoming, is_preferred): (&Write, bool),
+    present: &[Present<'_>],
+    order: impl Fn(&Write, &Write) -> Ordering,
+) -> Verdict {
+    let best = present
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| !p.seen)
+        .max_by(|(_, a), (_, b)| a.preferred.cmp(&b.preferred).then_with(|| order(a.write, b.write)));
+    let wins = |p: &Present<'_>| is_preferred.cmp(&p.preferred).then_with(|| order(incoming, p.write)).is_gt();
+    let won = best.is_none_or(|(_, p)| wins(p));
+    let fates = present
+        .iter()
+        .map(|p| match (p.seen, p.equal) {
+            (true, _) => Fate::Superseded,
+            (false, false) if won => Fate::Yields,
+            (false, _) => Fate::Stays,
+        })
+        .collect();
+    match best {
+        Some((i, p)) if !won && !p.equal => Verdict::Yields(i, fates),
+        Some(_) | None => Verdict::Kept(fates),
     }
 }

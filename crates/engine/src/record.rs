@@ -1,7 +1,7 @@
 //! What one file knows about one birth: its registers, whose write each holds, and how that is stored.
 //!
 //! Always true here: registers written together stand in one [`Entry`]; a later write of one column takes just that
-//! column out of it. A register under `newest` stands in exactly one entry, under `review` perhaps in several. Values
+//! column out of it. A register under `newest` stands in exactly one entry, else perhaps in several. Values
 //! lie in the application's row where they are shown, and in the birth's *unshown* body where not; the record itself
 //! holds only what the row can't say. Not here: what a merge does (`merge`), where things are stored (`store`).
 use crate::id::Stamp;

@@ -53,7 +53,7 @@ impl Txn<'_> {
             };
             for (n, place) in s.place.iter().enumerate() {
                 let policy = self.policy(t, Col(n as u16)).0;
-                free[n] = place.is_some_and(|p| !watched(p)) && policy != Keeps::All;
+                free[n] = place.is_some_and(|p| !watched(p)) && policy == Keeps::Newest;
             }
         }
         let free: Rc<[bool]> = free.into();

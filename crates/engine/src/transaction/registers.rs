@@ -49,6 +49,12 @@ impl Txn<'_> {
         node.is_some() && self.s.nodes[w.dot.replica() as usize].as_deref() == node
     }
 
+    /// Of two writes of a column the one that is shown: that of the preferred node, else the later.
+    pub fn better(&self, (t, col): (u32, Col), a: &Write, b: &Write) -> Ordering {
+        let (_, node) = self.policy(t, col);
+        self.preferred(node, a).cmp(&self.preferred(node, b)).then_with(|| self.order(a, b))
+    }
+
     fn account(&mut self, t: u32, account: usize, by: i64) {
         self.s.t_mut(t).accounts[account] += by;
     }
@@ -220,7 +226,7 @@ impl Txn<'_> {
         if present.is_empty() {
             return Ok(true);
         }
-        let (fates, winner) = match self.judge_field(t, &present, write, f)? {
+        let (fates, winner, stays) = match self.judge_field(t, &present, write, f)? {
             Verdict::Known => {
                 self.account(t, TOTAL, -1);
                 return Ok(false);
@@ -229,9 +235,11 @@ impl Txn<'_> {
                 self.account(t, SUPERSEDED, 1);
                 return Ok(false);
             }
-            Verdict::Kept(fates) => (fates, None),
-            Verdict::Loses(w, fates) => (fates, Some(w)),
+            Verdict::Kept(fates) => (fates, None, true),
+            Verdict::Yields(w, fates) => (fates, Some(w), true),
+            Verdict::Loses(w, fates) => (fates, Some(w), false),
         };
+        let kind = ConflictKind::UpdateUpdate;
         for ((w, g), fate) in present.iter().zip(&fates) {
             match fate {
                 Fate::Stays => {}
@@ -248,16 +256,10 @@ impl Txn<'_> {
                         cell,
                     });
                 }
+                Fate::Yields => self.record_loss(t, b, register, (w, Some(&g.cell)), (write, Some(&f.cell)), kind)?,
                 Fate::Loses => {
                     self.take_out(i, f.col, w.dot);
-                    self.record_loss(
-                        t,
-                        b,
-                        register,
-                        (w, Some(&g.cell)),
-                        (write, Some(&f.cell)),
-                        ConflictKind::UpdateUpdate,
-                    )?;
+                    self.record_loss(t, b, register, (w, Some(&g.cell)), (write, Some(&f.cell)), kind)?;
                     let cell = Some(g.cell.clone());
                     self.out_of_register(Archived {
                         t,
@@ -273,12 +275,13 @@ impl Txn<'_> {
         }
         if let Some(k) = winner {
             let (w, g) = &present[k];
-            self.record_loss(t, b, register, (write, Some(&f.cell)), (w, Some(&g.cell)), ConflictKind::UpdateUpdate)?;
-            let cell = Some(f.cell.clone());
-            self.out_of_register(Archived { t, b, register, write: write.clone(), lost: true, by: w.dot, cell });
-            return Ok(false);
+            self.record_loss(t, b, register, (write, Some(&f.cell)), (w, Some(&g.cell)), kind)?;
+            if !stays {
+                let cell = Some(f.cell.clone());
+                self.out_of_register(Archived { t, b, register, write: write.clone(), lost: true, by: w.dot, cell });
+            }
         }
-        Ok(true)
+        Ok(stays)
     }
 
     pub fn take_out(&mut self, i: usize, col: Col, dot: LocalDot) {

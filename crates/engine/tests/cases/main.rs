@@ -3,6 +3,7 @@
 mod clocks;
 mod copies;
 mod files;
+mod prefer;
 #[path = "../replicas/mod.rs"]
 mod replicas;
 use lockstep_engine::change::ConflictKind;
