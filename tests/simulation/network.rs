@@ -114,6 +114,7 @@ impl Files<'_> {
             vector: t.vector,
             rows: t.rows,
             digest: Hex(t.digest.to_be_bytes()),
+            under_way: t.under_way,
             way: Way::default(),
             withheld: Vec::new(),
             without: Vec::new(),
@@ -166,6 +167,7 @@ impl Store for Files<'_> {
             let mut batch = db.extract(&have, limit, now)?;
             batch.start.retain(|t, _| !except.contains(t));
             batch.end.retain(|t, _| !except.contains(t));
+            batch.until.retain(|t, _| !except.contains(t));
             Ok(batch)
         });
         self.hold(done.map_err(|e| format!("extract: {e}")))

@@ -50,6 +50,15 @@ impl Txn<'_> {
                 }
             }
         }
+        for (name, vector) in &batch.until {
+            let t = self.s.table_no(None, name);
+            for (replica, seq) in vector {
+                let r = self.s.replica_no(*replica);
+                let most = self.s.until.entry((t, r)).or_default();
+                *most = seq.0.max(*most);
+            }
+        }
+        self.s.drop_reached();
         self.s.last = batch.last;
         self.s.met = true;
         self.s.touch_meta();

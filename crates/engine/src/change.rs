@@ -24,6 +24,10 @@ pub struct Batch {
     pub clock: Stamp,
     /// Does the delta end here?
     pub last: bool,
+    /// What has to come before the receiver has all that belongs to what it got: the end of a delta that does not end
+    /// here, and what the sender itself still waits for. Until then a value may be missing that was replaced by a write
+    /// which is still to come. Only what `end` does not reach.
+    pub until: Vectors,
     /// In order.
     pub items: Vec<Item>,
 }

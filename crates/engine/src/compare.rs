@@ -187,7 +187,9 @@ fn seen<T: Default>(
     let Some(t) = txn.s.find_table(None, table) else {
         return Ok(Seen { vector: Vector::new(), read: T::default() });
     };
-    Ok(Seen { vector: vector_of(&txn.s, t), read: f(txn, t)? })
+    // Of a table that a delta is under way to, nothing is claimed: whatever differs is under way.
+    let vector = if txn.s.is_under_way(t) { Vector::new() } else { vector_of(&txn.s, t) };
+    Ok(Seen { vector, read: f(txn, t)? })
 }
 
 impl Txn<'_> {

@@ -437,6 +437,7 @@ impl Database {
                 vector: vector_of(&s, t.n),
                 rows: t.rows.max(0) as u64,
                 digest: t.digest,
+                under_way: s.is_under_way(t.n),
             });
         }
         let conflicts_unreviewed = self.c.query_row(
@@ -471,6 +472,18 @@ impl Database {
             })?;
         }
         Ok(s)
+    }
+
+    /// What deltas that broke off have left to come is waited for no more: who had it is gone for good.
+    pub fn expect_no_more(&mut self, now: Millis) -> Result<(), Error> {
+        if State::load(&self.c, &self.catalog)?.until.is_empty() {
+            return Ok(());
+        }
+        self.write(now, |txn| {
+            txn.s.until.clear();
+            txn.s.touch_meta();
+            txn.s.store(txn.c)
+        })
     }
 
     /// What was received, by table.

@@ -110,6 +110,7 @@ impl Txn<'_> {
             self.put_unit(&mut build, t, dot, unit)?;
         }
         let mut last = true;
+        let mut until = self.until();
         for s in &streams {
             let reached = match s.next.front() {
                 Some((dot, _, _)) => {
@@ -119,6 +120,11 @@ impl Txn<'_> {
                 None => s.until,
             };
             let name = self.s.t(s.t).name.clone();
+            if reached < s.until {
+                let most =
+                    until.entry(name.clone()).or_default().entry(self.s.replicas[s.replica as usize]).or_default();
+                *most = (*most).max(Seq(s.until));
+            }
             end.entry(name).or_default().insert(self.s.replicas[s.replica as usize], Seq(reached));
         }
         Ok(Batch {
@@ -129,8 +135,18 @@ impl Txn<'_> {
             end,
             clock: self.s.clock,
             last,
+            until,
             items: build.items,
         })
+    }
+
+    /// What this file still waits for.
+    fn until(&self) -> Vectors {
+        let mut all = Vectors::new();
+        for (&(t, r), &seq) in &self.s.until {
+            all.entry(self.s.t(t).name.clone()).or_default().insert(self.s.replicas[r as usize], Seq(seq));
+        }
+        all
     }
 
     /// Reads on in a stream until it has a unit, or is at its end.

@@ -155,6 +155,8 @@ pub struct TableSummary {
     pub rows: u64,
     /// Over the logical state.
     pub digest: u128,
+    /// A delta broke off: what belongs to what came of it is still to come, and till then the digest says nothing.
+    pub under_way: bool,
 }
 
 /// Where every register that was written or received is.

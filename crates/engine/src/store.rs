@@ -152,6 +152,9 @@ pub struct State {
     pub met: bool,
     /// The last delta came to its end, so identities may be matched.
     pub last: bool,
+    /// By (table, replica): what has to come before a table has all that belongs to what it got. A delta that broke off
+    /// may lack a value that was replaced by a write which is still to come; nothing is said of such a table's digest.
+    pub until: BTreeMap<(u32, u32), u64>,
     /// Values that retention took out of their account.
     pub cleaned: i64,
     /// By number − 1.
@@ -209,6 +212,7 @@ impl State {
             digest_key: bytes16(meta(c, "digest_key")?, "digest key")?,
             met: meta::<i64>(c, "met")?.unwrap_or(0) != 0,
             last: meta::<i64>(c, "last")?.unwrap_or(1) != 0,
+            until: decode_until(&meta::<Vec<u8>>(c, "until")?.unwrap_or_default())?,
             cleaned: meta(c, "cleaned")?.unwrap_or(0),
             tables: Vec::new(),
             contexts: HashMap::new(),
@@ -515,6 +519,18 @@ impl State {
         }
     }
 
+    /// Is more to come before a table has all that belongs to what it got?
+    pub fn is_under_way(&self, t: u32) -> bool {
+        self.until.range((t, 0)..=(t, u32::MAX)).next().is_some()
+    }
+
+    /// Forgets what was waited for and has come.
+    pub fn drop_reached(&mut self) {
+        let tables = &self.tables;
+        let reached = |t: u32, r: u32| tables[t as usize - 1].vector.get(&r).copied().unwrap_or(0);
+        self.until.retain(|&(t, r), seq| reached(t, r) < *seq);
+    }
+
     /// Was this written in this very file, in whichever incarnation, so that the application's own row shows it?
     pub fn is_ours(&self, t: u32, d: LocalDot) -> bool {
         d.replica() == self.own || self.past.get(&(t, d.replica())).is_some_and(|seq| d.seq() <= *seq)
@@ -612,9 +628,30 @@ impl State {
             set_meta(c, "met", self.met)?;
             set_meta(c, "last", self.last)?;
             set_meta(c, "own", self.own)?;
+            set_meta(c, "until", encode_until(&self.until))?;
         }
         Ok(())
     }
+}
+
+fn encode_until(until: &BTreeMap<(u32, u32), u64>) -> Vec<u8> {
+    let mut o = Vec::new();
+    for ((t, r), seq) in until {
+        put(&mut o, u64::from(*t));
+        put(&mut o, u64::from(*r));
+        put(&mut o, *seq);
+    }
+    o
+}
+
+fn decode_until(mut bytes: &[u8]) -> Result<BTreeMap<(u32, u32), u64>, Error> {
+    let mut until = BTreeMap::new();
+    while !bytes.is_empty() {
+        let mut next = || get(&mut bytes).ok_or_else(|| damaged("what is still to come"));
+        let (t, r, seq) = (next()?, next()?, next()?);
+        until.insert((t as u32, r as u32), seq);
+    }
+    Ok(until)
 }
 
 fn encode_seen(seen: &[(u32, u64)]) -> Vec<u8> {

@@ -297,7 +297,8 @@ impl Place {
             self.ways = Ways::Rows;
         } else {
             self.ways = Ways::Digests;
-            self.found.state = match (mine.vector == t.vector, self.digest == u128::from(t.digest)) {
+            let same = mine.vector == t.vector && !mine.under_way && !t.under_way;
+            self.found.state = match (same, self.digest == u128::from(t.digest)) {
                 (true, true) => TableStanding::Equal,
                 (true, false) => TableStanding::Different,
                 (false, _) => TableStanding::Moving,

@@ -272,10 +272,17 @@ impl Node {
         Ok(Joined { proof: hex(&proof), name: self.name()?, share })
     }
 
-    /// Ends a pairing. The node is cut off with its next request, and forgotten as a holder of anything.
+    /// Ends a pairing. The node is cut off with its next request, and forgotten as a holder of anything; what it began to
+    /// send and did not finish is waited for no more.
     pub fn retire(&self, name: &str) -> Result<Peer> {
         let peer = self.state().peer(name)?;
         self.state().retire_peer(peer.node, self.now())?;
+        for database in self.state().databases()? {
+            // A file that can't be opened now keeps no node paired.
+            if let Err(e) = self.with_database(&database, |db| db.expect_no_more(self.now())) {
+                tracing::warn!(database = %database.name, error = %e, "what that node left unfinished is still waited for");
+            }
+        }
         tracing::info!(node = %peer.node, name = %peer.name, "retired");
         Ok(peer)
     }

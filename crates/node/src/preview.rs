@@ -487,6 +487,7 @@ mod tests {
             vector: (*seq > 0).then_some((ReplicaId([1; 16]), Seq(*seq))).into_iter().collect(),
             rows: *rows,
             digest: Hex([0; 16]),
+            under_way: false,
             way: Way::Both,
             withheld: Vec::new(),
             without: Vec::new(),

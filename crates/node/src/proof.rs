@@ -280,7 +280,13 @@ impl Node {
                     equal: true,
                     differs: Vec::new(),
                 });
-                let state = TableState { name: table.name.clone(), vector: table.vector, rows: table.rows, digest };
+                let state = TableState {
+                    name: table.name.clone(),
+                    vector: table.vector,
+                    rows: table.rows,
+                    digest,
+                    under_way: table.under_way,
+                };
                 standing.insert((database.name.clone(), table.name), state);
             }
         }
@@ -375,7 +381,8 @@ fn compare(proof: &mut Proof, mine: &Standing, theirs: &Standing, access: &Acces
         }
         // What the peer has never named, it does not have or does not share.
         let Some(theirs) = theirs.get(&(database.clone(), table.clone())) else { continue };
-        let state = match (mine.vector == theirs.vector, mine.digest == theirs.digest) {
+        let same = mine.vector == theirs.vector && !mine.under_way && !theirs.under_way;
+        let state = match (same, mine.digest == theirs.digest) {
             (true, true) => continue,
             (true, false) => "differs",
             (false, _) => "behind",

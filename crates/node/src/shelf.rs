@@ -101,6 +101,7 @@ impl Shelf {
                 vector: t.vector.clone(),
                 rows: t.rows,
                 digest: Hex(digest.to_be_bytes()),
+                under_way: t.under_way,
                 way: self.access.of(&summary.name, &t.name).way(),
                 withheld: self.access.withheld(&summary.name, &t.name).into_iter().collect(),
                 without: without.into_iter().collect(),
@@ -186,6 +187,7 @@ impl Store for Shelf {
             // Of what is withheld not even the vectors are told.
             batch.start.retain(|t, _| !withheld.contains(t));
             batch.end.retain(|t, _| !withheld.contains(t));
+            batch.until.retain(|t, _| !withheld.contains(t));
             access.leave_out(&mut batch);
             Ok(batch)
         })

@@ -260,6 +260,9 @@ pub struct TableHello {
     pub rows: u64,
     /// The digest of its logical state at `vector`, over all columns but those in `without`.
     pub digest: Hex<16>,
+    /// A delta to it broke off: till the rest has come the digest says nothing.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub under_way: bool,
     /// Which way the sender lets it go.
     #[serde(default, skip_serializing_if = "Way::is_both")]
     pub way: Way,
@@ -343,6 +346,14 @@ pub struct TableState {
     pub rows: u64,
     /// The digest of its logical state.
     pub digest: Hex<16>,
+    /// As in [`TableHello`].
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub under_way: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_not(said: &bool) -> bool {
+    !said
 }
 
 fn check_states(states: &[TableState], limits: &Limits) -> Result<(), Error> {

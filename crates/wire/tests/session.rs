@@ -308,6 +308,20 @@ fn a_difference_under_equal_vectors_is_told() {
 }
 
 #[test]
+fn nothing_is_said_of_tables_to_which_a_delta_broke_off() {
+    for side in 0..2 {
+        let (mut a, mut b) = pair();
+        write(&mut a, "users", "user", 4);
+        well(&mut a, &mut b);
+        b.databases[0].writes.first_entry().unwrap().get_mut().1 = 77;
+        [&mut a, &mut b][side].databases[0].under_way = true;
+        let report = well(&mut a, &mut b);
+        assert_eq!(report.outcome, Outcome::Partial);
+        assert_eq!(report.databases[0].tables[0].outcome, TableOutcome::Moved);
+    }
+}
+
+#[test]
 fn a_cloned_machine_is_fenced_and_the_rest_goes_on() {
     let (mut a, mut b) = pair();
     b.databases[0].replica = a.databases[0].replica;

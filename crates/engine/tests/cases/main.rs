@@ -2,6 +2,7 @@
 //! written once by hand, with clocks of its own.
 mod clocks;
 mod copies;
+mod cut;
 mod files;
 mod prefer;
 #[path = "../replicas/mod.rs"]

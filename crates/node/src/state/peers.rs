@@ -254,7 +254,8 @@ impl State {
             let (name, vector, digest, rows, at) = row?;
             let vector =
                 serde_json::from_str(&vector).map_err(|e| Error::Damaged { what: format!("a vector: {e}") })?;
-            Ok((TableState { name, vector, rows, digest: Hex(super::bytes("a digest", digest)?) }, at))
+            let digest = Hex(super::bytes("a digest", digest)?);
+            Ok((TableState { name, vector, rows, digest, under_way: false }, at))
         })
         .collect()
     }
@@ -290,6 +291,7 @@ fn states(hello: &DatabaseHello) -> Vec<TableState> {
         vector: t.vector.clone(),
         rows: t.rows.min(i64::MAX.unsigned_abs()),
         digest: t.digest,
+        under_way: t.under_way,
     };
     hello.tables.iter().map(state).collect()
 }
@@ -300,7 +302,8 @@ fn put_told(db: &Connection, node: NodeId, database: &str, states: &[TableState]
         "INSERT OR REPLACE INTO told(node, name, \"table\", vector, digest, rows, told_at)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
-    for state in states {
+    // A digest that says nothing is not kept.
+    for state in states.iter().filter(|t| !t.under_way) {
         let vector = serde_json::to_string(&state.vector).expect("plain data");
         let digest = &state.digest.0[..];
         st.execute((&node.0[..], database, &state.name, &vector, digest, state.rows, now.0))?;

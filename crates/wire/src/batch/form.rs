@@ -113,7 +113,7 @@ pub(super) fn check_head(batch: &Batch) -> Result<(), &'static str> {
             return Err("the number of a write is from 1 to 2^63 - 1");
         }
     }
-    let vectors = batch.start.values().chain(batch.end.values());
+    let vectors = batch.start.values().chain(batch.end.values()).chain(batch.until.values());
     if vectors.flat_map(|v| v.values()).any(|seq| seq.0 > MOST) {
         return Err("the number of a write is from 1 to 2^63 - 1");
     }

@@ -48,6 +48,8 @@ pub(super) struct Header {
     start: BTreeMap<String, Vec<Numbered>>,
     #[serde(deserialize_with = "crate::vector::once")]
     end: BTreeMap<String, Vec<Numbered>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "crate::vector::once")]
+    until: BTreeMap<String, Vec<Numbered>>,
     clock: i64,
     last: bool,
     pub(super) count: u64,
@@ -74,6 +76,7 @@ impl Header {
         let contexts = contexts.map(|c| c.seen.iter().map(|(r, s)| (replicas.number(*r), s.0)).collect()).collect();
         let start = numbered(replicas, &batch.start);
         let end = numbered(replicas, &batch.end);
+        let until = numbered(replicas, &batch.until);
         Header {
             v: crate::VERSION,
             r#type: "batch".into(),
@@ -83,6 +86,7 @@ impl Header {
             contexts,
             start,
             end,
+            until,
             clock: batch.clock.0,
             last: batch.last,
             count: batch.items.len() as u64,
@@ -101,10 +105,14 @@ impl Header {
         bound("the list of tables", header.tables.len(), limits.tables)?;
         bound("the list of replicas", header.replicas.len(), limits.replicas)?;
         bound("the list of contexts", header.contexts.len(), limits.contexts)?;
-        bound("the list of version vectors", header.start.len().max(header.end.len()), limits.tables)?;
+        bound(
+            "the list of version vectors",
+            header.start.len().max(header.end.len()).max(header.until.len()),
+            limits.tables,
+        )?;
         let names = [&header.database].into_iter().chain(header.tables.iter().map(|t| &t.name));
         let names = names.chain(header.tables.iter().flat_map(|t| &t.columns));
-        let names = names.chain(header.start.keys()).chain(header.end.keys());
+        let names = names.chain(header.start.keys()).chain(header.end.keys()).chain(header.until.keys());
         for name in names {
             bound("a name", name.len(), limits.name)?;
         }
@@ -146,6 +154,7 @@ impl Header {
             contexts: contexts.collect::<Result<_, Error>>()?,
             start: vectors(self.start)?,
             end: vectors(self.end)?,
+            until: vectors(self.until)?,
             clock: Stamp(self.clock),
             last: self.last,
             items: Vec::new(),

@@ -37,6 +37,7 @@ pub trait Store {
             vector: t.vector,
             rows: t.rows,
             digest: t.digest,
+            under_way: t.under_way,
         };
         Ok(found.tables.into_iter().map(state).collect())
     }
@@ -116,6 +117,7 @@ fn extract(
         batch.items.retain(|item| !is_out[item.table()]);
         batch.start.retain(|name, _| !except.contains(name));
         batch.end.retain(|name, _| !except.contains(name));
+        batch.until.retain(|name, _| !except.contains(name));
     }
     Ok(batch)
 }

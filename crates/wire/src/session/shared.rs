@@ -13,6 +13,8 @@ struct Table {
     rows: u64,
     /// At exactly this vector; None: the vector is known to have moved since.
     digest: Option<Hex<16>>,
+    /// A delta to it broke off, and the rest is still to come.
+    under_way: bool,
     /// None: it is not a table of its own, it only holds what others have sent.
     fingerprint: Option<Hex<32>>,
     /// Which way this side lets it go.
@@ -35,6 +37,7 @@ impl Side {
             vector: t.vector.clone(),
             rows: t.rows,
             digest: Some(t.digest),
+            under_way: t.under_way,
             fingerprint: Some(t.fingerprint).filter(|f| *f != TableHello::NO_RULES),
             way: t.way,
             without: t.without.clone(),
@@ -53,6 +56,7 @@ impl Side {
             table.vector = state.vector.clone();
             table.rows = state.rows;
             table.digest = Some(state.digest);
+            table.under_way = state.under_way;
         }
     }
 
@@ -169,7 +173,8 @@ impl Shared {
         }
         let equal = |(name, ours, theirs): (&String, &Table, &Table)| {
             let (a, b) = (ours.digest?, theirs.digest?);
-            let comparable = ours.without == theirs.without && same(&ours.vector, &theirs.vector);
+            let whole = !ours.under_way && !theirs.under_way;
+            let comparable = whole && ours.without == theirs.without && same(&ours.vector, &theirs.vector);
             comparable.then(|| (name.clone(), a == b))
         };
         let results: Vec<(String, bool)> = self.both().filter_map(equal).collect();

@@ -25,6 +25,8 @@ pub struct FakeDatabase {
     pub unharvested: Vec<(String, i64)>,
     /// The end of a delta makes it write this once: as an alias would be.
     pub follow_up: Option<(String, i64)>,
+    /// Deltas to its tables broke off.
+    pub under_way: bool,
 }
 
 /// What goes wrong at a node.
@@ -56,6 +58,7 @@ impl FakeDatabase {
             clock: Stamp(0),
             unharvested: Vec::new(),
             follow_up: None,
+            under_way: false,
         }
     }
 
@@ -91,6 +94,7 @@ impl FakeDatabase {
             vector: self.vectors.get(&name).cloned().unwrap_or_default(),
             rows: self.writes.keys().filter(|(t, _)| *t == name).count() as u64,
             digest: self.digest(&name),
+            under_way: self.under_way,
             way: Way::Both,
             withheld: Vec::new(),
             without: Vec::new(),

@@ -47,7 +47,13 @@ fn vector() -> Vector {
 }
 
 fn states() -> Vec<TableState> {
-    let state = |name: &str, vector, rows| TableState { name: name.into(), vector, rows, digest: Hex([0xd1; 16]) };
+    let state = |name: &str, vector, rows| TableState {
+        name: name.into(),
+        vector,
+        rows,
+        digest: Hex([0xd1; 16]),
+        under_way: false,
+    };
     vec![state("match", Vector::new(), 0), state("team", vector(), 3)]
 }
 
@@ -59,6 +65,7 @@ pub fn hello() -> Hello {
         vector,
         rows,
         digest: Hex([0xd1; 16]),
+        under_way: false,
         way: Way::Both,
         withheld: Vec::new(),
         without: Vec::new(),
@@ -266,6 +273,7 @@ pub fn batch() -> Batch {
         .into(),
         clock: Stamp(70_000),
         last: true,
+        until: Vectors::new(),
         items,
     }
 }

@@ -159,6 +159,7 @@ pub fn any_batch() -> impl Strategy<Value = Batch> {
             tables: tables.clone(),
             contexts: contexts.clone(),
             start,
+            until: if last { Vectors::new() } else { end.clone() },
             end,
             clock,
             last,
@@ -193,6 +194,7 @@ pub fn empty(table: &str, columns: &[&str]) -> Batch {
         end: Vectors::new(),
         clock: Stamp::at(Millis(1_760_000_000_000)),
         last: true,
+        until: Vectors::new(),
         items: Vec::new(),
     }
 }
