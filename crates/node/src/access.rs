@@ -172,7 +172,8 @@ impl Access {
     pub(crate) fn forbidden(&self, batch: &Batch) -> Option<String> {
         let database = &batch.database;
         let written = batch.items.iter().map(|i| batch.tables.get(i.table()).map_or("", |t| t.name.as_str()));
-        let tables: BTreeSet<&str> = written.chain(batch.end.keys().map(String::as_str)).collect();
+        let said = batch.end.keys().chain(batch.until.keys()).map(String::as_str);
+        let tables: BTreeSet<&str> = written.chain(said).collect();
         if let Some(table) = tables.iter().find(|t| !self.of(database, t).receives()) {
             return Some((*table).to_owned());
         }
