@@ -49,8 +49,8 @@ export async function openBrowser() {
     ignoreDefaultArgs: ["--hide-scrollbars"],
   });
 
-  /** One scene: its page and what went wrong in it. */
-  async function open(scene, { theme = "light", text = 100, width = 1080, height = 760, ...query } = {}) {
+  /** A page that looks like that, and what went wrong in it. */
+  async function newPage({ theme = "light", width = 1080, height = 760 }) {
     const context = await browser.newContext({
       viewport: { width, height },
       locale: "en-GB",
@@ -67,19 +67,42 @@ export async function openBrowser() {
     page.on("pageerror", (error) => wrong.push(String(error)));
     page.on("dialog", (dialog) => (wrong.push(`a dialog: ${dialog.message()}`), dialog.dismiss()));
     await page.addInitScript(() => {
+      localStorage.clear();
       addEventListener("securitypolicyviolation", (event) =>
         console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`),
       );
     });
     await page.clock.setFixedTime(NOW);
-    const asked = new URLSearchParams({ scene, theme, text: String(text), ...query });
+    return { page, wrong, close: () => context.close() };
+  }
+
+  async function show(page, scene, { theme = "light", text = 100 }) {
+    const asked = new URLSearchParams({ scene, theme, text: String(text) });
     await page.goto(`${server.url}/design.html?${asked}`);
     await page.locator("main").waitFor();
-    return { page, wrong, close: () => context.close() };
+  }
+
+  /** One scene in a page of its own. */
+  async function open(scene, look = {}) {
+    const one = await newPage(look);
+    await show(one.page, scene, look);
+    return one;
+  }
+
+  const pages = new Map();
+  /** One scene in the page that all scenes of that look share; closing it leaves the page to the next. */
+  async function visit(scene, look = {}) {
+    const name = JSON.stringify(look);
+    if (!pages.has(name)) pages.set(name, await newPage(look));
+    const { page, wrong } = pages.get(name);
+    wrong.length = 0;
+    await show(page, scene, look);
+    return { page, wrong, close: async () => {} };
   }
 
   return {
     open,
+    visit,
     close: async () => {
       await browser.close();
       server.close();

@@ -18,7 +18,7 @@ export const LOOKS = {
 
 /** Opens a scene, does what is to be done there, looks for what is wrong, and closes it. */
 export async function check(browser, scene, look, act = null) {
-  const { page, wrong, close } = await browser.open(scene, look);
+  const { page, wrong, close } = await browser.visit(scene, look);
   try {
     await settled(page);
     if (act) {

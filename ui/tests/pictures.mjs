@@ -1,8 +1,11 @@
 // Takes the pictures of docs/console.md anew: `make pictures`. The scenes stand still, so a picture only changes when
-// what it shows does. With a folder as argument: every scene in every look, to be looked at by a person.
+// what it shows does. With a folder as argument: every scene and all that can be
+// opened, in every look, to be looked at by a person.
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { openBrowser, settled } from "./browser.mjs";
+import { LOOKS } from "./check.mjs";
+import { OPENED } from "./opened.mjs";
 
 const DOCS = resolve(import.meta.dirname, "../../docs/pictures");
 const SMALL = { width: 1080, height: 640 };
@@ -29,17 +32,10 @@ const PICTURES = {
     },
   ],
 };
-const LOOKS = {
-  light: {},
-  dark: { theme: "dark" },
-  large: { text: 200 },
-  small: { width: 720, height: 520 },
-};
-
 const browser = await openBrowser();
 
 async function take(file, scene, look, act) {
-  const { page, wrong, close } = await browser.open(scene, look);
+  const { page, wrong, close } = await browser.visit(scene, look);
   await settled(page);
   await act?.(page);
   await settled(page);
@@ -62,6 +58,9 @@ try {
     await close();
     for (const [name, look] of Object.entries(LOOKS)) {
       for (const scene of scenes) await take(join(folder, `${scene}-${name}.png`), scene, look);
+      for (const [what, [scene, act]] of Object.entries(OPENED)) {
+        await take(join(folder, `${what}-${name}.png`.replaceAll(/[' ]/g, "_")), scene, look, act);
+      }
     }
   }
 } finally {

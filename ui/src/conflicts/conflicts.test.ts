@@ -161,6 +161,38 @@ describe("quarantine", () => {
     expect(lastAsk(host.allowHeld)).toEqual({ id: "h04" });
   });
 
+  const putAside = async () => {
+    await userEvent.click(await screen.findByRole("tab", { name: /^Quarantine/ }));
+    await userEvent.selectOptions(screen.getByRole("combobox", { name: "Reason" }), "review");
+    await userEvent.click(await screen.findByRole("button", { name: "Let them through…" }));
+    return screen.findByRole("dialog", { name: "Let 3 changes through?" });
+  };
+
+  test("lets all through that were put aside, after they were listed", async () => {
+    const host = open("conflictsPutAside");
+    const dialog = await putAside();
+    expect(dialog).toHaveTextContent("scouting.team 254");
+    expect(host.allowHeld).not.toHaveBeenCalled();
+    await userEvent.click(within(dialog).getByRole("button", { name: "Let 3 changes through" }));
+    expect(await screen.findByRole("heading", { name: "Nothing held fits the filter" })).toBeVisible();
+    expect(host.allowHeld.mock.calls.map(([ask]) => ask.id)).toEqual(["h20", "h21", "h22"]);
+  });
+
+  test("says which passed before one that can't, and goes on from there", async () => {
+    let asked = 0;
+    const host = open("conflictsPutAside", {
+      allowHeld: async () => {
+        if (asked++ === 1) throw locked;
+        return { applied: "1", held: "2" };
+      },
+    });
+    const dialog = await putAside();
+    await userEvent.click(within(dialog).getByRole("button", { name: "Let 3 changes through" }));
+    expect(await within(dialog).findByRole("alert")).toHaveTextContent("1 of 3 changes let through");
+    await userEvent.click(within(dialog).getByRole("button", { name: "Let 3 changes through" }));
+    expect(host.allowHeld.mock.calls.map(([ask]) => ask.id)).toEqual(["h20", "h21", "h21", "h22"]);
+  });
+
   test("is filtered by reason", async () => {
     const host = open("conflictsRows");
     await userEvent.click(await screen.findByRole("tab", { name: "Quarantine (5)" }));

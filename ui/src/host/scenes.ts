@@ -282,6 +282,17 @@ const screenScenes = {
   conflictsOffline: () => away("conflicts"),
   conflictsMismatch: () => unlike("conflicts"),
   conflictsUnread: () => unread("conflicts"),
+  conflictsPutAside: () => {
+    let waits = conflicts.putAside();
+    return on("conflicts", {
+      quarantine: async () => page(waits),
+      heldRow: async ({ id, reveal }) => conflicts.heldDiff(waits.find((one) => one.id === id)!.row, reveal),
+      allowHeld: async ({ id }) => {
+        waits = waits.filter((one) => one.id !== id);
+        return { applied: "1", held: count(waits.length) };
+      },
+    });
+  },
   conflictsChanged: () =>
     on("conflicts", {
       decide: async ({ decisions, anyway }) =>

@@ -193,6 +193,14 @@ export const unlike = (): HeldRow[] => [
   ),
 ];
 
+/** Put aside by a person who had chosen others of a plan. */
+export const putAside = (): HeldRow[] =>
+  ["61", "88", "254"].map((key, n) =>
+    held(`h2${n}`, "review", row("team", key), "A person put it aside: let it through, or decide it.", {
+      columns: ["location"],
+    }),
+  );
+
 export const quarantine = (): HeldRow[] => [
   held("h01", "review", row("match", "27"), "The table is under review: keep a side under Conflicts.", {
     columns: ["red_score", "winner"],
