@@ -277,14 +277,20 @@ impl Node {
     pub fn retire(&self, name: &str) -> Result<Peer> {
         let peer = self.state().peer(name)?;
         self.state().retire_peer(peer.node, self.now())?;
-        for database in self.state().databases()? {
-            // A file that can't be opened now keeps no node paired.
-            if let Err(e) = self.with_database(&database, |db| db.expect_no_more(self.now())) {
-                tracing::warn!(database = %database.name, error = %e, "what that node left unfinished is still waited for");
-            }
-        }
+        self.expect_no_more()?;
         tracing::info!(node = %peer.node, name = %peer.name, "retired");
         Ok(peer)
+    }
+
+    /// What a node began to send and may not send any more is waited for no more.
+    pub(crate) fn expect_no_more(&self) -> Result<()> {
+        for database in self.state().databases()? {
+            // A file that can't be opened now keeps no node paired, and no rights.
+            if let Err(e) = self.with_database(&database, |db| db.expect_no_more(self.now())) {
+                tracing::warn!(database = %database.name, error = %e, "what a node left unfinished is still waited for");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -164,6 +164,9 @@ impl Node {
             return Err(ShareError::WithheldThere { peer: peer.name, what: what.to_owned() }.into());
         }
         self.state().set_share(peer.node, &Share { what: what.to_owned(), direction, without: without.to_vec() })?;
+        if !direction.receives() {
+            self.expect_no_more()?;
+        }
         tracing::info!(peer = %peer.name, what, direction = direction.name(), ?without, "what is shared was changed");
         let warn = |column: &String| {
             format!(

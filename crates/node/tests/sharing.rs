@@ -8,7 +8,7 @@ use lockstep_node::call;
 use lockstep_node::pair::Wanted;
 use lockstep_node::state::{RunResult, Trigger};
 use lockstep_node::status::Direction;
-use lockstep_wire::message::{Hello, Message as _, Pull, PullLimit, Word};
+use lockstep_wire::message::{Hello, Message as _, Pull, PullLimit, TableHello, Word};
 use lockstep_wire::{Limits, decode_batch, encode_batch};
 use sites::{SOON, Site, pair};
 
@@ -98,6 +98,19 @@ async fn a_table_that_goes_one_way_goes_no_further() {
     assert_eq!((a.texts(HASHES).len(), b.texts(HASHES).len()), (1, 3));
 }
 
+/// What a peer says of its tables.
+async fn told(who: &Site, peer: &str) -> Vec<TableHello> {
+    let hello = Hello {
+        node: lockstep_wire::Hex(who.node.id().0),
+        name: "a node".into(),
+        now_ms: Millis(0),
+        word: Word::Look,
+        databases: Vec::new(),
+    };
+    let said = who.link(peer).post("/v1/hello", hello.to_json(), 8 << 20, SOON).await.unwrap();
+    Hello::from_json(&said, &Limits::default()).unwrap().databases.remove(0).tables
+}
+
 /// All that `from` has, as `to` would push it.
 async fn whole_batch(from: &Site, to: &str) -> lockstep_engine::change::Batch {
     let limits = Limits::default();
@@ -161,17 +174,32 @@ async fn a_batch_that_writes_what_its_sender_may_not_is_refused_whole_and_record
     let answer = evil.link("host").post("/v1/pull", asked.to_json(), 8 << 20, SOON).await.unwrap();
     let batch = decode_batch(&answer, &limits).unwrap();
     assert!(!format!("{batch:?}").contains(&format!("{:?}", Value::Text(b"hash of victim".as_slice().into()))));
-    let hello = Hello {
-        node: lockstep_wire::Hex(evil.node.id().0),
-        name: "evil".into(),
-        now_ms: Millis(0),
-        word: Word::First,
-        databases: Vec::new(),
-    };
-    let said = evil.link("host").post("/v1/hello", hello.to_json(), 8 << 20, SOON).await.unwrap();
-    let said = Hello::from_json(&said, &limits).unwrap();
-    let user = said.databases[0].tables.iter().find(|t| t.name == "user").unwrap();
+    let tables = told(&evil, "host").await;
+    let user = tables.iter().find(|t| t.name == "user").unwrap();
     assert!(!user.columns.contains(&"password_hash".to_owned()) && user.withheld == ["password_hash"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_peer_began_to_send_is_waited_for_until_it_may_not_send_it_any_more() {
+    let (host, joiner) = (Site::new("host", USERS).await, Site::new("joiner", USERS).await);
+    pair(&joiner, &host, &[]).await;
+    joiner.app("INSERT INTO note(text) VALUES('one')");
+    joiner.well("host").await;
+    let under_way = async || {
+        let tables = told(&joiner, "host").await.into_iter();
+        tables.filter(|t| t.under_way).map(|t| t.name).collect::<Vec<_>>()
+    };
+    // A delta that says there is more, and breaks off.
+    let mut batch = whole_batch(&joiner, "host").await;
+    batch.until = batch.end.iter().filter(|(t, _)| *t == "note").map(|(t, v)| (t.clone(), v.clone())).collect();
+    batch.until.values_mut().flat_map(|v| v.values_mut()).for_each(|seq| seq.0 += 10);
+    let body = encode_batch(&batch, &Limits::default()).unwrap().bytes;
+    joiner.link("host").post("/v1/push", body, 1 << 20, SOON).await.unwrap();
+    assert_eq!(under_way().await, ["note"]);
+    host.node.share("joiner", "d.user", Direction::Receive, &[]).unwrap();
+    assert_eq!(under_way().await, ["note"], "it may still come");
+    host.node.share("joiner", "d.note", Direction::Send, &[]).unwrap();
+    assert!(under_way().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
