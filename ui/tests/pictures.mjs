@@ -32,6 +32,13 @@ const PICTURES = {
     },
   ],
 };
+/** What was found, with one table opened. */
+PICTURES["setup-table"] = [
+  "setupAttach",
+  { width: 1080, height: 900 },
+  OPENED["how a table will be synced"][1],
+];
+
 const browser = await openBrowser();
 
 async function take(file, scene, look, act) {

@@ -24,7 +24,7 @@ test.each([
     /^2 tables are not alike on all servers: scouting\.pit_scouting_data/,
   );
   const notice = title.closest("[role=status]") as HTMLElement;
-  expect(notice).toHaveTextContent("This server has no column drivetrain_v2 yet");
+  expect(notice).toHaveTextContent("What was received for them is held");
   await userEvent.click(within(notice).getByRole("button", { name: "See what is held" }));
   expect(await screen.findByRole("tab", { name: /^Quarantine/, selected: true })).toBeVisible();
 });

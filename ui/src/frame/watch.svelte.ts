@@ -53,6 +53,7 @@ export class Watch {
     const deaf = this.#host.listen((event) => {
       if (event.kind === "changed" || event.kind === "ran") this.changed();
       if (event.kind === "progress") this.progress = event.progress;
+      if (event.kind === "ran") this.progress = null;
     });
     return () => {
       clearInterval(clock);
