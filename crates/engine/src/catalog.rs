@@ -1,6 +1,7 @@
 //! What the application's schema says, as values: tables, columns, keys, references.
 //!
 //! Filled by reading `sqlite_master` and the table pragmas of an open connection. Nothing here writes.
+mod composite;
 mod fingerprint;
 mod read;
 pub(crate) mod sql;

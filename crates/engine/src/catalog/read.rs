@@ -2,11 +2,11 @@
 //!
 //! Always true here: every table of the file is either in `tables` or in `left_out` with its reason (but for SQLite's
 //! and our own). Names go to SQLite as values of table-valued pragmas, so no name needs quoting to be read.
+use super::composite;
 use super::sql::{has_keyword, index_terms};
 use super::{Column, Key, LeftOut, Reference, Table, Unique, UniqueTerm, quote};
 use crate::config::DatabaseConfig;
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::BTreeSet;
 
 /// The tables of one file, as far as they can be synced, and what is to be said of the others.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +93,7 @@ pub fn read(conn: &Connection, database: &str, config: &DatabaseConfig) -> Resul
             },
         }
     }
+    reader.settle_keys(&mut catalog)?;
     reader.check_names(&listed, &mut catalog)?;
     Ok(catalog)
 }
@@ -193,11 +194,32 @@ impl Reader<'_> {
         self.check_columns(&table)?;
         self.declared_references(&mut table, all, warnings)?;
         self.configured_references(&mut table, all, warnings)?;
-        if let Key::Id { column, surrogate } = &mut table.key {
-            *surrogate = !table.references.iter().any(|r| r.column == *column);
-        }
-        table.identity = self.identity(&table, warnings)?;
         Ok(Ok(table))
+    }
+
+    /// What follows from the references of all tables: those of foreign keys of several columns, and what tells rows
+    /// apart.
+    fn settle_keys(&self, catalog: &mut Catalog) -> Result<(), Error> {
+        let keys = composite::read(self.conn, &catalog.tables)?;
+        composite::refer(&mut catalog.tables, &keys);
+        for key in &keys {
+            let child = &catalog.tables[key.child];
+            if !key.names_parent(child) {
+                let (parent, size) = (&key.parent, key.columns.len());
+                let text = format!(
+                    "its foreign key to `{parent}` has {size} columns, and none of them is the id of a row there: a row that \
+                     names one which was deleted on another server meanwhile is shown all the same"
+                );
+                catalog.warnings.push(Warning { table: child.name.clone(), text });
+            }
+        }
+        for table in &mut catalog.tables {
+            if let Key::Id { column, surrogate } = &mut table.key {
+                *surrogate = !table.references.iter().any(|r| r.column == *column);
+            }
+            table.identity = self.identity(table, &mut catalog.warnings)?;
+        }
+        Ok(())
     }
 
     /// The table as SQLite itself describes it: no references and no identity yet.
@@ -329,25 +351,18 @@ impl Reader<'_> {
     }
 
     fn declared_references(&self, table: &mut Table, all: &[Listed], warnings: &mut Vec<Warning>) -> Result<(), Error> {
-        let sql = "SELECT id, \"table\", \"from\", \"to\", count(*) OVER (PARTITION BY id)
+        let sql = "SELECT \"table\", \"from\", \"to\", count(*) OVER (PARTITION BY id)
                    FROM pragma_foreign_key_list(?1, 'main') ORDER BY id DESC, seq";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([&table.name], |r| {
-            let (id, parent, from): (i64, String, String) = (r.get(0)?, r.get(1)?, r.get(2)?);
-            let (to, size): (Option<String>, i64) = (r.get(3)?, r.get(4)?);
-            Ok((id, parent, from, to, size))
+            let (parent, from): (String, String) = (r.get(0)?, r.get(1)?);
+            let (to, size): (Option<String>, i64) = (r.get(2)?, r.get(3)?);
+            Ok((parent, from, to, size))
         })?;
-        let mut composite = BTreeSet::new();
         for row in rows {
-            let (id, parent, from, to, size) = row?;
+            let (parent, from, to, size) = row?;
             let mut warn = |text: String| warnings.push(Warning { table: table.name.clone(), text });
             if size > 1 {
-                if composite.insert(id) {
-                    warn(format!(
-                        "its foreign key to `{parent}` has {size} columns: these travel as plain values, so rows of `{parent}` \
-                         should have the same key on every server"
-                    ));
-                }
                 continue;
             }
             let (Some(column), Some(parent)) = (table.column(&from), spelled(all, &parent)) else {

@@ -170,9 +170,35 @@ fn references_are_declared_or_configured() {
     );
     let warnings: Vec<_> = c.warnings.iter().map(|w| w.text.as_str()).collect();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
-    assert!(warnings.iter().any(|w| w.contains("`pair` has 2 columns")));
+    assert!(warnings.iter().any(|w| w.contains("`pair` has 2 columns, and none")));
     assert!(warnings.iter().any(|w| w.contains("`nowhere`")));
     assert!(warnings.iter().any(|w| w.contains("`users.user` is left aside")));
+}
+
+#[test]
+fn columns_of_a_composite_key_refer_to_what_those_of_the_parent_stand_for() {
+    let schema = "CREATE TABLE snack(id INTEGER PRIMARY KEY, e, d, k, FOREIGN KEY (e, d, k) REFERENCES break);
+        CREATE TABLE break(event, day, n, PRIMARY KEY (event, day, n), FOREIGN KEY (event, day) REFERENCES shift);
+        CREATE TABLE shift(event REFERENCES event(id), day, PRIMARY KEY (event, day));
+        CREATE TABLE event(id INTEGER PRIMARY KEY);
+        CREATE TABLE entry(id INTEGER PRIMARY KEY, event REFERENCES event, UNIQUE (event, id));
+        CREATE TABLE score(id INTEGER PRIMARY KEY, ev, en, own REFERENCES snack,
+          FOREIGN KEY (ev, en) REFERENCES entry(event, id), FOREIGN KEY (own, en) REFERENCES entry(id, event))";
+    let c = catalog(schema, "");
+    let brief = |table: &str| {
+        let t = c.table(table).unwrap();
+        let one =
+            |r: &Reference| format!("{} {}.{} {}", t.columns[r.column].name, r.table, r.target_column, r.declared);
+        let mut all: Vec<String> = t.references.iter().map(one).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(brief("snack"), ["e event.id true"]);
+    assert_eq!(brief("break"), ["event event.id true"]);
+    assert_eq!(brief("score"), ["en entry.id true", "ev event.id true", "own snack.id true"]);
+    let mut warned: Vec<&str> = c.warnings.iter().map(|w| w.table.as_str()).collect();
+    warned.sort_unstable();
+    assert_eq!(warned, ["break", "snack"], "{:?}", c.warnings);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The counterexamples that brought the rules of the merge about, and what random schedules found since: each is
 //! written once by hand, with clocks of its own.
 mod clocks;
+mod composite;
 mod copies;
 mod cut;
 mod files;
