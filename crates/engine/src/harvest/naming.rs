@@ -107,9 +107,7 @@ impl Txn<'_> {
                     Cell::Value(_) | Cell::Raw(_) | Cell::Unread => false,
                 };
                 if !stays {
-                    self.local_write(slice, k, &[(col, Some(row[p].clone()))], self.now)?;
-                    self.read(k)?;
-                    self.name_rows(k)?;
+                    self.write_reference(slice, k, col, row[p].clone())?;
                 }
             }
         }
@@ -148,11 +146,20 @@ impl Txn<'_> {
                     continue;
                 };
                 if row[p] == Value::Integer(id) {
-                    self.local_write(slice, i, &[(col, Some(row[p].clone()))], self.now)?;
-                    self.read(i)?;
-                    self.name_rows(i)?;
+                    self.write_reference(slice, i, col, row[p].clone())?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// What the row shows in a reference column is written, and named in each of its births.
+    fn write_reference(&mut self, slice: &mut Slice, i: usize, col: Col, value: Value) -> Result<(), Error> {
+        self.local_write(slice, i, &[(col, Some(value))], self.now)?;
+        let class = self.class(self.births[i].t, self.births[i].b)?;
+        for m in self.members(&class)? {
+            self.read(m)?;
+            self.name_rows(m)?;
         }
         Ok(())
     }
@@ -163,9 +170,7 @@ impl Txn<'_> {
         };
         let Some(value) = self.names_nothing(i, col)? else { return Ok(()) };
         if matches!(self.cell_of(ct, col, value.clone())?, Cell::Row(_)) {
-            self.local_write(slice, i, &[(col, Some(value))], self.now)?;
-            self.read(i)?;
-            self.name_rows(i)?;
+            self.write_reference(slice, i, col, value)?;
         } else if let Some((pt, _)) = self.reference(ct, col).filter(|(pt, _)| self.s.t(*pt).database.is_some()) {
             self.left_behind.push((pt, value, (ct, c, col)));
         }

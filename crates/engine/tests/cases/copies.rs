@@ -71,8 +71,8 @@ fn a_row_of_copies_that_was_deleted_is_known_again_though_another_copy_edited_it
     }
 }
 
-#[test]
-fn a_reference_that_named_nothing_when_the_file_was_copied_is_left_as_it_is() {
+/// Three copies of a file in which a reference named nothing.
+fn dangling() -> (tempfile::TempDir, [Replica; 3]) {
     let dir = tempfile::tempdir().unwrap();
     let all = ["a", "b", "c"].map(|name| {
         let r = Replica::new(dir.path(), name, SCHEMA);
@@ -85,9 +85,24 @@ fn a_reference_that_named_nothing_when_the_file_was_copied_is_left_as_it_is() {
             here.open().began(replica, Began::Copies, now()).unwrap();
         }
     }
-    let [a, b, c] = &all;
-    settle(&[a, b, c]);
+    settle(&all.each_ref());
+    (dir, all)
+}
+
+#[test]
+fn a_reference_that_named_nothing_when_the_file_was_copied_is_left_as_it_is() {
+    let (_d, all) = dangling();
     for r in &all {
         assert_eq!(r.rows("SELECT id, p FROM c"), ["1 77"], "{}", r.name);
+    }
+}
+
+#[test]
+fn a_reference_whose_row_comes_names_it_in_every_birth_of_its_own_row() {
+    let (_d, all) = dangling();
+    all[1].sql("INSERT INTO p VALUES (77, 'here', 'x', 'y')");
+    settle(&all.each_ref());
+    for r in &all {
+        assert_eq!(r.rows("SELECT p.k FROM c JOIN p ON p.id = c.p"), ["here"], "{}", r.name);
     }
 }
