@@ -1,10 +1,12 @@
 //! Breaks in the history of a file: restored from a backup, copied to another node, written on since.
 mod replicas;
 use lockstep_engine::Database;
+use lockstep_engine::compare::{Apart, Range, RowState, Seen, Side, judge};
 use lockstep_engine::id::ReplicaId;
 use lockstep_engine::lineage::Continuity;
 use replicas::*;
 use rusqlite::Connection;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const SCHEMA: &str = "
@@ -217,4 +219,43 @@ fn rows_from_before_and_after_a_break_are_two_as_their_application_has_them() {
     c.sql("UPDATE person SET v = 'edited' WHERE v = 'before'");
     settle(&[&a, &b, &c]);
     assert_eq!(a.rows("SELECT v FROM person ORDER BY v"), ["after", "edited"]);
+}
+
+fn side(seen: &Seen<Vec<RowState>>) -> Side<'_> {
+    Side { row: seen.read.first(), vector: &seen.vector }
+}
+
+/// Writes of two machines that went by one name till one of them began anew can't be told apart by their dots. Each side
+/// goes on showing its own, and comparing finds the rows.
+#[test]
+fn what_both_sides_of_a_clone_wrote_under_one_name_is_kept_and_found() {
+    let (_d, mut all) = several(&["a", "b"]);
+    all[0].sql("INSERT INTO team VALUES (1, 10, 'ten'), (2, 20, 'twenty')");
+    all[0].harvest();
+    let copy = copied(&all[0], "clone.db");
+    put_back(&mut all[1], &copy);
+    let [a, b] = &all[..] else { unreachable!() };
+    a.sql("UPDATE team SET name = 'of a' WHERE id = 1");
+    b.sql("UPDATE team SET name = 'of b' WHERE id = 1");
+    a.harvest();
+    b.harvest();
+    anew(b, 0xb2);
+    b.sql("UPDATE team SET name = 'twenty!' WHERE id = 2");
+    while pull(a, b) | pull(b, a) {}
+    assert_eq!(a.open().vectors().unwrap(), b.open().vectors().unwrap());
+    assert_eq!(a.rows(TEAMS), ["10 of a", "20 twenty!"]);
+    assert_eq!(b.rows(TEAMS), ["10 of b", "20 twenty!"]);
+    let none = BTreeSet::new();
+    let births = |r: &Replica| -> BTreeMap<_, _> {
+        let parts = r.open().range_parts("team", &none, &[Range::ALL], now()).unwrap();
+        parts.read.iter().map(|p| (p.birth, p.hash)).collect()
+    };
+    let (mine, theirs) = (births(a), births(b));
+    let differing: Vec<_> = mine.iter().filter(|(birth, hash)| theirs.get(birth) != Some(*hash)).collect();
+    assert_eq!((mine.len(), differing.len()), (2, 1), "one row, and only that");
+    let state = |r: &Replica| r.open().row_states("team", &none, &[*differing[0].0], now()).unwrap();
+    let (x, y) = (state(a), state(b));
+    let found = judge(*differing[0].0, side(&x), side(&y));
+    let Apart::Differs { columns, .. } = found else { panic!("{found:?}") };
+    assert_eq!(columns, ["name"]);
 }
