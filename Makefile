@@ -86,7 +86,7 @@ days: ## Many more bad days and random schedules than `make test` has (SEEDS=200
 	LOCKSTEP_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked -p lockstep-engine --test properties -- --nocapture
 	LOCKSTEP_WORLDS=1 $(CARGO) test --locked -p lockstep-engine --test small_worlds -- --nocapture
 
-mutants: ## Puts deliberate faults into a copy, one by one: the tests have to notice each (an hour)
+mutants: ## Puts deliberate faults into a copy, one by one: the tests have to notice each
 	$(PYTHON) tests/mutants/run.py
 
 ui: ui/dist/index.html ## The console's pages

@@ -1,53 +1,161 @@
 //! One bad day: what the applications, the people and the weather do, in the order of a seed.
+//!
+//! Always true here: what happens in a step follows from the seed and the step's number alone, so that a day can be lived
+//! without some of its steps.
 use super::network::{Network, Seen};
 use super::prng::Prng;
-use super::schedule::{Op, Schedule};
-use super::schema::Schema;
+use super::schedule::{Op, Schedule, Statement};
+use super::schema::{Schema, Table};
 use super::world::World;
+use super::world::breaks::Backup;
 use lockstep_wire::session::Outcome;
 
 const SECOND: i64 = 1000;
 const YEAR: i64 = 365 * 24 * 3600 * SECOND;
 
+/// What a day would be like.
+pub struct Plan {
+    seed: u64,
+    schema: Schema,
+    schedule: Schedule,
+}
+
+/// One step, with its number.
+pub type Step = (usize, Op);
+
 /// A world and its weather.
-pub struct Day {
+struct Day {
+    seed: u64,
     world: World,
     network: Network,
-    ops: Vec<Op>,
     r: Prng,
+    /// Of each node, if it has one. Of files that began as copies none is made: what was written to which, a copy of
+    /// a copy can't tell.
+    backups: Option<Vec<Option<Backup>>>,
+}
+
+impl Plan {
+    /// The schema, the nodes and what happens, as the seed has them.
+    pub fn of(seed: u64) -> Plan {
+        let mut r = Prng::new(seed);
+        let mut wide = Prng::new(!seed);
+        let mut schema = Schema::random(&mut r).widen(&mut wide);
+        let nodes = [2, 2, 3, 3, 4, 5][wide.below(6)];
+        let mut schedule = Schedule::of(nodes, &mut r).widen(&mut wide);
+        stage(seed, &mut schema, &mut schedule);
+        Plan { seed, schema, schedule }
+    }
+
+    pub fn nodes(&self) -> usize {
+        self.schedule.nodes
+    }
+
+    pub fn steps(&self) -> Vec<Step> {
+        self.schedule.ops.iter().cloned().enumerate().collect()
+    }
+
+    /// Lives the day with these of its steps and so many of its nodes, to its end. What was seen on the way.
+    pub fn live(&self, steps: &[Step], nodes: usize, trace: bool) -> Result<Seen, String> {
+        if trace {
+            for db in 0..self.schema.databases() {
+                eprintln!("{}\n{}\n{}", self.schema.sql(db), self.schema.steps(db), self.schema.config(db));
+            }
+            eprintln!("{nodes} nodes, skews {:?}, foreign keys off {:?}", self.schedule.skews, self.schedule.loose);
+        }
+        let schedule = Schedule { nodes, ..self.schedule.clone() };
+        let day = Day {
+            seed: self.seed,
+            world: World::new(self.schema.clone(), &schedule, self.seed, trace)?,
+            network: Network::new(nodes, trace),
+            r: Prng::new(self.seed),
+            backups: (!schedule.copies).then(|| (0..nodes).map(|_| None).collect()),
+        };
+        day.live(steps)
+    }
+}
+
+/// What chance would rarely bring about is put on the stage: a table that comes with a later version and is written to
+/// before all nodes have that version, edits that are fine alone and break a CHECK together, a delete that is older than
+/// an edit which did not see it, or later, or of a row that gets a child; a write that saw a later clock than its own.
+fn stage(seed: u64, schema: &mut Schema, schedule: &mut Schedule) {
+    let mut r = Prng::new(seed ^ 0x57A6_E000);
+    let table = |schema: &Schema, is: &dyn Fn(&Table) -> bool| schema.tables.iter().position(is);
+    let mut at = schedule.ops.len() / 2;
+    let mut insert = |ops: &mut Vec<Op>, op: Op| {
+        ops.insert(at, op);
+        at += 1;
+    };
+    let ops = &mut schedule.ops;
+    let by = |node, statement| Op::App { node, statements: vec![Statement(statement)], harvest: true };
+    let whole = |to, from| Op::Pull { to, from, db: 2, items: 1000, lost: None, stop: None, write: None };
+    match seed % 4 {
+        0 => {
+            let late = table(schema, &|t| t.late).unwrap_or_else(|| schema.add_late(&mut r)) as u32;
+            // The last node gets it last.
+            let migrates = |op: &Op| matches!(op, Op::Migrate(n) if *n == 1);
+            let last = ops.iter().position(migrates).map(|at| ops.remove(at));
+            insert(ops, Op::Migrate(0));
+            insert(ops, by(0, [0, late, 1, 1, 1]));
+            insert(ops, whole(1, 0));
+            ops.extend(last);
+        }
+        1 => {
+            let bounded = table(schema, &Table::is_bounded).unwrap_or_else(|| schema.add_bounded(&mut r)) as u32;
+            insert(ops, by(0, [0, bounded, 1, 1, 1]));
+            insert(ops, whole(1, 0));
+            insert(ops, Op::Squeeze { node: 0, up: true });
+            insert(ops, Op::Squeeze { node: 1, up: false });
+            insert(ops, whole(1, 0));
+        }
+        2 => {
+            for (salt, here, there) in
+                [(1, Op::Drop(0), Op::Edit(1)), (2, Op::Edit(0), Op::Drop(1)), (3, Op::Child(0), Op::Drop(1))]
+            {
+                insert(ops, by(0, [0, 0, 1, salt, salt]));
+                insert(ops, whole(1, 0));
+                insert(ops, here);
+                insert(ops, there);
+                insert(ops, whole(0, 1));
+            }
+        }
+        _ if schedule.nodes == 2 => {}
+        _ => {
+            schedule.skews[1] = -300 * SECOND;
+            schedule.skews[2] = -150 * SECOND;
+            insert(ops, by(0, [0, 0, 1, 1, 1]));
+            insert(ops, whole(1, 0));
+            insert(ops, whole(2, 0));
+            insert(ops, Op::Edit(2));
+            insert(ops, Op::Edit(0));
+            insert(ops, whole(1, 0));
+            insert(ops, Op::Edit(1));
+            insert(ops, whole(2, 0));
+            insert(ops, whole(1, 2));
+        }
+    }
 }
 
 impl Day {
-    /// The schema, the nodes and what happens, as the seed has them.
-    pub fn new(seed: u64, trace: bool) -> Result<Day, String> {
-        let mut r = Prng::new(seed);
-        let mut wide = Prng::new(!seed);
-        let schema = Schema::random(&mut r).widen(&mut wide);
-        let nodes = [2, 2, 3, 3, 4, 5][wide.below(6)];
-        let schedule = Schedule::of(nodes, &mut r).widen(&mut wide);
-        if trace {
-            for db in 0..schema.databases() {
-                eprintln!("{}\n{}\n{}", schema.sql(db), schema.steps(db), schema.config(db));
-            }
-            eprintln!("{nodes} nodes, skews {:?}, foreign keys off {:?}", schedule.skews, schedule.loose);
-        }
-        let world = World::new(schema, &schedule, seed, trace)?;
-        Ok(Day { network: Network::new(nodes, trace), world, ops: schedule.ops, r: wide })
-    }
-
-    /// Lives it to its end. What was seen on the way.
-    pub fn live(mut self) -> Result<Seen, String> {
-        for op in std::mem::take(&mut self.ops) {
+    fn live(mut self, steps: &[Step]) -> Result<Seen, String> {
+        for (k, op) in steps {
+            self.r = Prng::new(self.seed ^ (*k as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
             if self.r.chance(12) {
                 self.weather();
+            }
+            if self.r.chance(6) {
+                self.back_up_or_restore()?;
+            }
+            if self.r.chance(6) {
+                let k = self.r.below(50);
+                self.network.again(&mut self.world, k, &mut self.r)?;
             }
             match op {
                 Op::Pull { to, from, write, .. } => {
                     self.world.step += 1;
-                    self.network.session(&mut self.world, (to, from), write, &mut self.r)?;
+                    self.network.session(&mut self.world, (*to, *from), *write, &mut self.r)?;
                 }
-                Op::Again(k) => self.network.again(&mut self.world, k)?,
-                op => self.world.step(&op)?,
+                Op::Again(k) => self.network.again(&mut self.world, *k, &mut self.r)?,
+                op => self.world.step(op)?,
             }
             self.network.seen.look(&self.world);
         }
@@ -74,9 +182,29 @@ impl Day {
         }
     }
 
+    /// A node makes a backup, or gets back the one it has, once a peer knows everything that would be lost.
+    fn back_up_or_restore(&mut self) -> Result<(), String> {
+        let nodes = self.world.nodes.len();
+        let n = self.r.below(nodes);
+        let Some(backups) = &mut self.backups else { return Ok(()) };
+        let Some(backup) = backups[n].take() else {
+            backups[n] = Some(self.world.backup(n)?);
+            return Ok(());
+        };
+        let peer = (n + 1 + self.r.below(nodes - 1)) % nodes;
+        self.world.step += 1;
+        self.network.quietly(|network| network.session(&mut self.world, (n, peer), None, &mut self.r))?;
+        if self.world.knows_all_of(peer, n) {
+            self.network.seen.note("restored from a backup");
+            self.world.restore(n, &backup)?;
+        }
+        Ok(())
+    }
+
     /// Everything is healed: sessions between all have to be verified within a bounded number of rounds, and then the
     /// oracle has the last word.
     fn evening(mut self) -> Result<Seen, String> {
+        self.r = Prng::new(!self.seed);
         self.network.mend();
         self.network.calm();
         self.world.heal();

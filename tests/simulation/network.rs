@@ -1,10 +1,11 @@
 //! Sessions over a network that loses, doubles, reorders, cuts and corrupts, between nodes that crash.
 //!
-//! The machine of the wire crate leads, its answer answers, and every message goes through its bytes. Whatever a fault
-//! does, it does before or after a transaction: inside one SQLite itself goes back to what was committed.
+//! The machine of the wire crate leads, its answer answers, and every message goes through its bytes. A node goes down
+//! before, after and inside a transaction.
 use super::prng::Prng;
 use super::schedule::Statement;
 use super::schema::DATABASES;
+use super::world::breaks::Taken;
 use super::world::{NAMES, World};
 use lockstep_engine::Limit;
 use lockstep_engine::change::{Batch, ConflictKind};
@@ -24,6 +25,11 @@ pub struct Seen(BTreeMap<String, u64>);
 impl Seen {
     pub fn note(&mut self, what: &str) {
         *self.0.entry(what.to_owned()).or_default() += 1;
+    }
+
+    #[cfg(feature = "stops")]
+    pub fn add_times(&mut self, what: &str, times: u64) {
+        *self.0.entry(what.to_owned()).or_default() += times;
     }
 
     pub fn count(&self, what: &str) -> u64 {
@@ -82,6 +88,9 @@ struct Files<'w> {
     n: usize,
     /// What must hold, and did not.
     broken: Option<String>,
+    /// It goes down at that step of taking the next batch.
+    step: Option<u64>,
+    down: bool,
     sent: &'w mut Vec<(usize, usize, Batch)>,
 }
 
@@ -176,8 +185,16 @@ impl Store for Files<'_> {
     fn apply(&mut self, batch: &Batch) -> Result<Counts, Refusal> {
         let db = place(&batch.database)?;
         self.sent.push((self.n, db, batch.clone()));
-        let done = self.world.take(self.n, db, batch);
-        let Some(a) = self.hold(done)? else { return Err(refusal(Refusal::START_NOT_REACHED)) };
+        let step = self.step.take().unwrap_or(u64::MAX);
+        let done = self.world.take_until(self.n, db, batch, step);
+        let done = match self.hold(done)? {
+            Taken::Done(done) => done,
+            Taken::Down => {
+                self.down = true;
+                return Err(refusal("crashed"));
+            }
+        };
+        let Some(a) = done else { return Err(refusal(Refusal::START_NOT_REACHED)) };
         Ok(Counts {
             inserts: a.inserts,
             updates: a.updates,
@@ -203,16 +220,28 @@ impl Network {
         self.cut.clear();
     }
 
+    /// Does something while nothing goes wrong.
+    pub fn quietly<T>(&mut self, f: impl FnOnce(&mut Network) -> T) -> T {
+        let (calm, cut) = (std::mem::replace(&mut self.calm, true), std::mem::take(&mut self.cut));
+        let done = f(self);
+        (self.calm, self.cut) = (calm, cut);
+        done
+    }
+
     pub fn calm(&mut self) {
         self.calm = true;
     }
 
-    /// A batch of earlier comes once more, late.
-    pub fn again(&mut self, world: &mut World, k: usize) -> Result<(), String> {
+    /// A batch of earlier comes once more, late; or it comes to another node than it was meant for.
+    pub fn again(&mut self, world: &mut World, k: usize, r: &mut Prng) -> Result<(), String> {
         if let Some((to, db, batch)) = self.sent.get(k % self.sent.len().max(1)).cloned() {
-            self.seen.note("batch again");
+            let astray = r.chance(40);
+            let n = if astray { (to + 1) % self.nodes } else { to };
+            self.seen.note(if astray { "batch astray" } else { "batch again" });
             world.step += 1;
-            world.take(to, db, &batch)?;
+            if world.take(n, db, &batch)?.is_none() {
+                self.seen.note("batch refused");
+            }
         }
         Ok(())
     }
@@ -254,10 +283,15 @@ impl Network {
                 }
                 Effect::Send(request) => self.carry(world, (leader, peer), &request, r)?,
                 local => {
-                    let mut files = Files { world, n: leader, broken: None, sent: &mut self.sent };
+                    let mut files = self.files(world, leader, r);
                     let event = perform(&mut files, local).map_err(|e| format!("not local: {e:?}"))?;
-                    match files.broken {
+                    let (broken, down) = (files.broken, files.down);
+                    match broken {
                         Some(e) => return Err(e),
+                        None if down => {
+                            self.seen.note("crash inside, leading");
+                            return Ok(ended(leader, world));
+                        }
                         None => event,
                     }
                 }
@@ -299,9 +333,10 @@ impl Network {
             Ok(_) => return Err("a request that was damaged on the way was taken".into()),
             Err(_) => return Ok(lost(bytes)),
         };
-        let mut reply = self.ask(world, peer, leader, asked.clone())?;
+        let Some(mut reply) = self.ask(world, peer, leader, asked.clone(), r)? else { return Ok(lost(bytes)) };
         if self.happens("request doubled", 3, r) {
-            reply = self.ask(world, peer, leader, asked)?;
+            let Some(again) = self.ask(world, peer, leader, asked, r)? else { return Ok(lost(bytes)) };
+            reply = again;
         }
         if self.happens("crash after", 1, r) || self.cut.contains(&(peer, leader)) || self.happens("reply lost", 3, r) {
             return Ok(lost(bytes));
@@ -321,12 +356,30 @@ impl Network {
         }
     }
 
-    fn ask(&mut self, world: &mut World, n: usize, from: usize, request: Request) -> Result<Reply, String> {
+    /// The files of a node, which goes down in the next transaction if so it happens.
+    fn files<'w>(&'w mut self, world: &'w mut World, n: usize, r: &mut Prng) -> Files<'w> {
+        let step = (!self.calm && r.chance(4)).then(|| 1 << r.below(15)).map(|most| 1 + r.below(most) as u64);
+        Files { world, n, broken: None, step, down: false, sent: &mut self.sent }
+    }
+
+    /// None: the peer went down.
+    fn ask(
+        &mut self,
+        world: &mut World,
+        n: usize,
+        from: usize,
+        request: Request,
+        r: &mut Prng,
+    ) -> Result<Option<Reply>, String> {
         debug_assert!(n < self.nodes && n != from, "a peer");
         let now = world.now(n);
-        let mut files = Files { world, n, broken: None, sent: &mut self.sent };
+        let mut files = self.files(world, n, r);
         let reply = answer(&mut files, &identity(n), request, now);
-        files.broken.map_or(Ok(reply), Err)
+        let (broken, down) = (files.broken, files.down);
+        if down {
+            self.seen.note("crash inside, answering");
+        }
+        broken.map_or(Ok(Some(reply).filter(|_| !down)), Err)
     }
 
     fn happens(&mut self, what: &str, percent: usize, r: &mut Prng) -> bool {

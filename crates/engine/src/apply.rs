@@ -7,6 +7,7 @@ use crate::class::Edge;
 use crate::error::Error;
 use crate::id::{Dot, Stamp};
 use crate::record::{Cell, Col, Dangling, Existence, Field, LocalDot, Register, Write};
+use crate::rule::{Rule, applies};
 use crate::store::Seen;
 use crate::transaction::{Decided, DotOf, Future, Lost, Txn, future};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ impl Txn<'_> {
             for (replica, seq) in vector {
                 let r = self.s.replica_no(*replica);
                 if r != self.s.own {
-                    self.s.advance(t, r, seq.0);
+                    self.s.advance(t, r, seq.0 + u64::from(!applies(Rule::VectorExact)));
                 }
             }
         }
@@ -68,7 +69,7 @@ impl Txn<'_> {
             if known.get(&(t, dot.replica())).is_some_and(|s| *s >= dot.seq()) {
                 continue;
             }
-            if !matches!(item, Item::Change(_)) || item.stamp() <= limit {
+            if (!matches!(item, Item::Change(_)) || item.stamp() <= limit) && applies(Rule::ClockPushed) {
                 self.s.push_clock(item.stamp().min(limit));
             }
             match item {
@@ -122,7 +123,7 @@ impl Txn<'_> {
                         self.s.t(t).vector.get(&r).copied()
                     })
                     .unwrap_or(0);
-                if have < seq.0 {
+                if have < seq.0 && applies(Rule::StartChecked) {
                     return Err(Error::StartNotReached { table: name.clone() });
                 }
             }
@@ -214,7 +215,7 @@ impl Txn<'_> {
             }
             None => None,
         };
-        if c.stamp > limit {
+        if c.stamp > limit && applies(Rule::FutureWaits) {
             self.set_dot(t, dot, DotOf::Future);
             let n = fields.len() as i64 + i64::from(existence.is_some());
             self.account_future(t, n);
@@ -247,6 +248,9 @@ impl Txn<'_> {
             .query_map([limit.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?
             .collect::<Result<_, _>>()?;
         for (t, d, n, b, body) in due {
+            if !applies(Rule::DueMerged) {
+                continue;
+            }
             let f = Future::decode(t, LocalDot(b), &body).ok_or_else(|| crate::store::damaged("a held write"))?;
             self.s.push_clock(f.write.stamp);
             self.set_dot(t, LocalDot(d), DotOf::Births(Vec::new()));

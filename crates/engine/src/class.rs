@@ -6,6 +6,7 @@ use crate::change::AliasKind;
 use crate::error::Error;
 use crate::id::Stamp;
 use crate::record::{Cell, Col, LocalDot, Register};
+use crate::rule::{Rule, applies};
 use crate::transaction::{DotOf, Txn};
 use rusqlite::params;
 use smallvec::{SmallVec, smallvec};
@@ -127,8 +128,10 @@ impl Txn<'_> {
         self.new_edges.push((t, e));
         if old.is_none() {
             let part = self.hash.edge(e.a, e.b, e.kind as u8, &self.s.replicas);
-            let s = self.s.t_mut(t);
-            s.digest = s.digest.wrapping_add(part);
+            if applies(Rule::AliasCounted) {
+                let s = self.s.t_mut(t);
+                s.digest = s.digest.wrapping_add(part);
+            }
         }
         for end in [e.a, e.b] {
             let i = self.find_or_new(t, end)?;
@@ -261,7 +264,7 @@ impl Txn<'_> {
         }
         let refs: Vec<(Col, u32)> = self.s.t(t).refs.iter().map(|(c, (n, _))| (*c, *n)).collect();
         for (col, pt) in refs {
-            if self.named(i, col, pt)? != self.named(k, col, pt)? {
+            if self.named(i, col, pt)? != self.named(k, col, pt)? && applies(Rule::FallLasts) {
                 return Ok(true);
             }
         }

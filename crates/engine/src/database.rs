@@ -110,15 +110,9 @@ impl Database {
         Ok(Database { path, c, catalog, siblings, name, chance: [0; 16], unfit, rows_whole: false, guard })
     }
 
-    /// Calls `f` at every step of SQLite's machine, to count work; None: no more.
-    pub fn on_step(&mut self, f: Option<impl FnMut() + Send + 'static>) -> Result<(), Error> {
-        let handler = f.map(|mut f| {
-            move || {
-                f();
-                false
-            }
-        });
-        Ok(self.c.progress_handler(1, handler)?)
+    /// Calls `f` at every step of SQLite's machine, to count work; true: break off there, as a crash does. None: no more.
+    pub fn on_step(&mut self, f: Option<impl FnMut() -> bool + Send + 'static>) -> Result<(), Error> {
+        Ok(self.c.progress_handler(1, f)?)
     }
 
     /// Does something with every row read and planned whole: to be looked at, or for what a person says of single rows.

@@ -9,6 +9,7 @@ use crate::change::{
 use crate::error::Error;
 use crate::id::{Dot, Seq, Stamp, Vectors};
 use crate::record::{Cell, Existence, LocalDot, Record, Register, decode_cell};
+use crate::rule::{Rule, applies};
 use crate::store::damaged;
 use crate::transaction::{DotOf, Future, Txn, decode_dot};
 use crate::value::Value;
@@ -362,7 +363,9 @@ impl Txn<'_> {
             Unit::Alias(mut a) => {
                 a.table = at;
                 build.bytes += 60;
-                build.items.push(Item::Alias(a));
+                if applies(Rule::AliasForwarded) {
+                    build.items.push(Item::Alias(a));
+                }
             }
             Unit::Decision(mut d) => {
                 d.table = at;
@@ -375,7 +378,9 @@ impl Txn<'_> {
                     build.bytes += weight(v);
                 }
                 build.bytes += 80;
-                build.items.push(Item::Conflict(*r));
+                if applies(Rule::RecordForwarded) {
+                    build.items.push(Item::Conflict(*r));
+                }
             }
         }
         Ok(())

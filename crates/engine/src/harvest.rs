@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::id::{Millis, Stamp};
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, Dangling, Entry, Existence, Field, LocalDot, Register, Write};
+use crate::rule::{Rule, applies};
 use crate::store::TOTAL;
 use crate::transaction::{Archived, Standing, Txn};
 use crate::value::Value;
@@ -383,7 +384,7 @@ impl Txn<'_> {
                 if e.write.dot == dot
                     && let Some(Existence::Deleted(list)) = &mut e.existence
                 {
-                    list.extend(dangling.iter().copied());
+                    list.extend(dangling.iter().copied().filter(|_| applies(Rule::DanglingListed)));
                     list.sort_unstable();
                     list.dedup();
                 }

@@ -10,6 +10,7 @@ use crate::contact::Began;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, LocalDot, Record};
+use crate::rule::{Rule, applies};
 use crate::transaction::{Txn, Use};
 use crate::value::Value;
 use rusqlite::params;
@@ -346,12 +347,13 @@ impl Txn<'_> {
         }
         for (i, x) in classes.iter().enumerate() {
             for y in &classes[..i] {
-                if self.housemates(t, &x.members, &y.members)? || self.kept_apart(t, x.leader, y.leader)? {
+                let twins = self.housemates(t, &x.members, &y.members)? && applies(Rule::TwinsStayTwo);
+                if twins || self.kept_apart(t, x.leader, y.leader)? {
                     return Ok(false);
                 }
             }
         }
-        self.join_all(t, group, AliasKind::Key)
+        Ok(applies(Rule::KeyJoins) && self.join_all(t, group, AliasKind::Key)?)
     }
 
     /// Equal rows of a table without a key are counted: each new one takes one that has no birth of its replica yet.
@@ -428,7 +430,7 @@ impl Txn<'_> {
                     Began::Separate => false,
                     Began::Copies | Began::AsFound => !as_copies && self.same_content(t, &sources, &mine)?,
                 };
-                if one && !self.kept_apart(t, l, mine.leader)? {
+                if one && !self.kept_apart(t, l, mine.leader)? && applies(Rule::SameIdJoins) {
                     found |= self.make_edge(t, l, mine.leader, AliasKind::Key)?;
                     break;
                 }

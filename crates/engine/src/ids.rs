@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::key::LocalKey;
 use crate::map::Map;
 use crate::record::LocalDot;
+use crate::rule::{Rule, applies};
 use crate::transaction::Txn;
 use crate::value::Value;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -134,13 +135,14 @@ impl Txn<'_> {
             && self.last_at(t, id)? == Some(b)
             && self.by_key(t, &LocalKey::Id(id))?.is_none()
             && !self.named_by_nothing(t, id)?
+            && applies(Rule::IdComesBack)
         {
             return Ok((id, origin.is_some_and(|o| o != id)));
         }
         let used = self.used_of(t)?;
         if let Some(id) = origin
             && id <= LARGEST_FOREIGN
-            && !used.contains(id)
+            && !(used.contains(id) && applies(Rule::UsedIdsKept))
             && id != 0
         {
             used.insert(id);
@@ -170,6 +172,9 @@ impl Txn<'_> {
 
     /// What to show for a value that names no row here: an id that no application gives out.
     pub fn stand_in(&mut self, pt: u32, author: u32, value: &Value) -> Result<Value, Error> {
+        if !applies(Rule::StandIn) {
+            return Ok(value.clone());
+        }
         let known: Option<i64> = self
             .c
             .prepare_cached("SELECT id FROM _lockstep_stand_in WHERE pt = ?1 AND r = ?2 AND value IS ?3 AND typeof(value) = typeof(?3)")?

@@ -44,6 +44,7 @@ mod record;
 mod reference;
 mod report;
 mod rows;
+pub mod rule;
 mod sibling;
 pub mod stop;
 mod store;

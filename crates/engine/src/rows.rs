@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::key::LocalKey;
 use crate::map::Map;
 use crate::record::{Cell, Col, Entry, Existence, LocalDot, Register};
+use crate::rule::{Rule, applies};
 use crate::sibling::Foreign;
 use crate::transaction::{HeldRow, Standing, Txn};
 use crate::value::Value;
@@ -259,6 +260,7 @@ impl Txn<'_> {
             && anchors.is_empty()
             && (doubles.contains(&(t, l)) || self.waits_for_identity(t, class, &sources)?)
             && !self.is_referred_to(class)?
+            && applies(Rule::IdentityAwaited)
         {
             return Ok(wait(ConflictKind::InsertInsert, None));
         }
@@ -733,7 +735,8 @@ impl Txn<'_> {
                     continue;
                 }
                 let shown = self.class_lives(&child)? || self.needed(&child, path)?;
-                if shown || !self.anchors(&child)?.is_empty() && self.stays_for_aside(&child)? {
+                let kept = shown || !self.anchors(&child)?.is_empty() && self.stays_for_aside(&child)?;
+                if kept && applies(Rule::ParentKept) {
                     return Ok(true);
                 }
             }

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::id::ReplicaId;
 use crate::key::LocalKey;
 use crate::record::{LocalDot, Record};
+use crate::rule::{Rule, applies};
 use crate::transaction::Txn;
 use crate::value::Value;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -298,7 +299,7 @@ impl Txn<'_> {
                         .collect::<Result<_, _>>()?;
                     self.touched.extend(all.into_iter().map(|(ct, c)| (ct, LocalDot(c))));
                 }
-                for (_, _, b) in moved.iter().filter(|(_, t, _)| *t == f.n) {
+                for (_, _, b) in moved.iter().filter(|(_, t, _)| *t == f.n && applies(Rule::SiblingsFollowed)) {
                     let b = Self::ours(&f, *b);
                     for child in self.children(pt, b)? {
                         self.touched.insert((child.0, child.1));

@@ -41,10 +41,11 @@ fn counted<T>(db: &mut Database, work: impl FnOnce(&mut Database) -> T) -> (u64,
     let more = steps.clone();
     db.on_step(Some(move || {
         more.fetch_add(1, Ordering::Relaxed);
+        false
     }))
     .unwrap();
     let done = work(db);
-    db.on_step(None::<fn()>).unwrap();
+    db.on_step(None::<fn() -> bool>).unwrap();
     (steps.load(Ordering::Relaxed), done)
 }
 

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::id::Millis;
 use crate::key::LocalKey;
 use crate::record::Col;
+use crate::rule::{Rule, applies};
 use crate::store::TOTAL;
 use crate::transaction::Txn;
 use crate::value::Value;
@@ -39,11 +40,14 @@ impl Txn<'_> {
                 && let Some(new) = self.by_key(t, &by)?
                 && slice.written.contains(&new)
                 && self.births[new].rec.entries.len() == 1
+                && applies(Rule::ReplaceRenumbers)
             {
                 self.renumber(slice, t, &key, (new, by), &s.row, s.at)?;
                 continue;
             }
-            self.log_delete(slice, t, key, s.row, s.at)?;
+            if applies(Rule::SuspectsDeleted) {
+                self.log_delete(slice, t, key, s.row, s.at)?;
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@ use super::Slice;
 use crate::error::Error;
 use crate::id::Millis;
 use crate::record::{Cell, Col, Entry, Field, LocalDot, Register, Write};
+use crate::rule::{Rule, applies};
 use crate::store::TOTAL;
 use crate::transaction::{Archived, Txn};
 use crate::value::Value;
@@ -18,7 +19,7 @@ impl Txn<'_> {
         at: Millis,
     ) -> Result<(), Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
-        let members = if self.births[i].rec.linked {
+        let members = if self.births[i].rec.linked && applies(Rule::AllBirthsWritten) {
             let class = self.class(t, b)?;
             let members = self.members(&class)?;
             self.living_or_all(&members)
@@ -84,7 +85,7 @@ impl Txn<'_> {
     pub(super) fn unseen(&mut self, m: usize, register: Register) -> Result<Vec<(Register, LocalDot)>, Error> {
         let (t, b) = (self.births[m].t, self.births[m].b);
         let mut out = Vec::new();
-        if self.births[m].rec.held && self.is_held(m, register) {
+        if self.births[m].rec.held && self.is_held(m, register) && applies(Rule::HeldUnseen) {
             self.read_unshown(m)?;
             for e in &self.births[m].rec.entries {
                 match register {

@@ -9,6 +9,7 @@ use crate::class::{Class, Few};
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{Cell, Existence};
+use crate::rule::{Rule, applies};
 use crate::store::TableState;
 use crate::transaction::{Birth, Standing, Txn, Use};
 use crate::value::Value;
@@ -55,6 +56,9 @@ impl Txn<'_> {
                 (Some(Value::Integer(id)), moved)
             }
         };
+        if !applies(Rule::FreshShortWay) {
+            return Ok(None);
+        }
         let mut fresh = Fresh { birth: i, id, moved, here: Vec::new() };
         let dot = self.births[i].rec.entries[0].write.dot;
         for f in 0..self.births[i].rec.entries[0].fields.len() {

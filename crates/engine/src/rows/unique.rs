@@ -5,6 +5,7 @@ use crate::change::ConflictKind;
 use crate::error::Error;
 use crate::key::LocalKey;
 use crate::record::{LocalDot, Register};
+use crate::rule::{Rule, applies};
 use crate::transaction::{HeldRow, Txn};
 use crate::value::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -86,7 +87,7 @@ impl Txn<'_> {
                     losers.extend(ranked.iter().skip(1).map(|r| (r.4, u)));
                 }
             }
-            if losers.is_empty() {
+            if losers.is_empty() || !applies(Rule::UniqueFallsBack) {
                 return Ok(());
             }
             for (l, u) in losers {

@@ -4,6 +4,7 @@ use crate::id::{Millis, Stamp};
 use crate::record::{
     Cell, Col, Entry, Existence, Field, LocalDot, Record, Register, Unshown, Write, decode_unshown, encode_unshown,
 };
+use crate::rule::{Rule, applies};
 use crate::store::{HELD, TOTAL, damaged};
 use crate::transaction::{Archived, DotOf, Txn};
 use rusqlite::Connection;
@@ -75,7 +76,7 @@ impl Txn<'_> {
                     }
                 }
             }
-            if replaced.len() as i64 == f.registers() {
+            if replaced.len() as i64 == f.registers() && applies(Rule::FutureReplaced) {
                 self.due.push((t, d, n));
                 self.set_dot(t, d, DotOf::Births(Vec::new()));
                 self.account_future(t, -f.registers());

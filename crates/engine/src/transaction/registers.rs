@@ -7,6 +7,7 @@ use crate::config::Policy;
 use crate::error::Error;
 use crate::merge::{Fate, Keeps, Present, Verdict, judge};
 use crate::record::{Cell, Col, Entry, Existence, Field, LocalDot, Register, Write};
+use crate::rule::{Rule, applies};
 use crate::store::{ARCHIVED, SUPERSEDED, TOTAL};
 use rusqlite::{OptionalExtension, params};
 use std::cmp::Ordering;
@@ -90,7 +91,7 @@ impl Txn<'_> {
         if let Some(x) = existence
             && self.merge_existence(i, write)?
         {
-            kept.existence = Some(x);
+            kept.existence = Some(x).filter(|x| !matches!(x, Existence::Deleted(_)) || applies(Rule::TombstoneTaken));
         }
         for f in fields {
             if self.merge_field(i, write, &f)? {
@@ -136,6 +137,9 @@ impl Txn<'_> {
         }
         let cols: Few<Col> = fields.iter().map(|f| f.col).collect();
         let Some(read) = self.read_before(i, &cols)? else { return Ok(false) };
+        if !applies(Rule::EditShortWay) {
+            return Ok(false);
+        }
         if self.births[i].edits.is_empty() {
             self.edited.push(i);
         }
@@ -198,10 +202,10 @@ impl Txn<'_> {
         let mut facts = Vec::new();
         for (w, g) in present {
             facts.push((
-                self.saw(w, register, write.dot)?,
-                self.saw(write, register, w.dot)?,
-                g.cell == f.cell,
-                self.preferred(node.as_deref(), w),
+                self.saw(w, register, write.dot)? && applies(Rule::SeenByPresent),
+                self.saw(write, register, w.dot)? && applies(Rule::SawPresent),
+                g.cell == f.cell && applies(Rule::EqualValues),
+                self.preferred(node.as_deref(), w) && applies(Rule::PreferredWins),
             ));
         }
         let view: Vec<Present<'_>> = present
@@ -215,8 +219,13 @@ impl Txn<'_> {
                 preferred,
             })
             .collect();
-        let mine = self.preferred(node.as_deref(), write);
-        Ok(judge(write.dot, write, mine, &view, keeps, |a, b| self.order(a, b)))
+        let mine = self.preferred(node.as_deref(), write) && applies(Rule::PreferredWins);
+        let keeps = if keeps == Keeps::All && !applies(Rule::ReviewKeeps) { Keeps::Newest } else { keeps };
+        let order = |a: &Write, b: &Write| {
+            let order = self.order(a, b);
+            if applies(Rule::LaterWins) { order } else { order.reverse() }
+        };
+        Ok(judge(write.dot, write, mine, &view, keeps, order))
     }
 
     fn merge_field(&mut self, i: usize, write: &Write, f: &Field) -> Result<bool, Error> {
@@ -343,6 +352,9 @@ impl Txn<'_> {
     fn edit_against_delete(&mut self, i: usize, write: &Write) -> Result<(), Error> {
         let (t, b) = (self.births[i].t, self.births[i].b);
         for Clash { grave, edit, field, later } in self.clashes(i, write.dot)? {
+            if !applies(Rule::EditAgainstDelete) {
+                continue;
+            }
             let cell = field.as_ref().map(|f| &f.cell);
             let why = match later {
                 Later::Delete => {
@@ -428,7 +440,7 @@ impl Txn<'_> {
         kind: ConflictKind,
     ) -> Result<(), Error> {
         let key: LostKey = (t, b, register.number(), loser.dot);
-        if self.known_loss(key)?.is_some() {
+        if self.known_loss(key)?.is_some() || !applies(Rule::LoserRecorded) {
             return Ok(());
         }
         let (dot, stamp) = self.new_dot(t, self.now);

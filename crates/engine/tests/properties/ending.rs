@@ -247,7 +247,7 @@ impl World {
                 let fine = f.replaced
                     || deleted.contains(&classes.of(&f.tag))
                     || kept.on_record(x)
-                    || review && kept.anywhere(x);
+                    || review && kept.is_held(x);
                 if !fine {
                     return Err(format!("node {n}: {x} of {} is neither shown nor replaced nor on record", f.tag));
                 }
@@ -290,6 +290,7 @@ impl World {
 /// What lies in the tables of Lockstep, as bytes.
 struct Kept {
     record: Vec<u8>,
+    held: Vec<u8>,
     all: Vec<u8>,
     pairs: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -309,23 +310,29 @@ impl Kept {
         let mut all = record.clone();
         all.extend(column("_lockstep_conflict", "winner_value"));
         all.extend(column("_lockstep_archive", "value"));
-        all.extend(column("_lockstep_future", "body"));
+        let mut held = column("_lockstep_future", "body");
         let bodies: Vec<String> = c
             .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB '_lockstep_unshown_*'")
             .and_then(|mut q| q.query_map([], |r| r.get(0))?.collect())
             .expect("bodies");
         for b in bodies {
-            all.extend(column(&b, "body"));
+            held.extend(column(&b, "body"));
         }
+        all.extend(&held);
         let pairs = c
             .prepare("SELECT value, winner_value FROM _lockstep_conflict WHERE value IS NOT NULL AND winner_value IS NOT NULL")
             .and_then(|mut q| q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect())
             .expect("records");
-        Kept { record, all, pairs }
+        Kept { record, held, all, pairs }
     }
 
     fn on_record(&self, text: &str) -> bool {
         contains(&self.record, text)
+    }
+
+    /// Current, and not shown: it waits for a person.
+    fn is_held(&self, text: &str) -> bool {
+        contains(&self.held, text)
     }
 
     fn anywhere(&self, text: &str) -> bool {

@@ -48,6 +48,8 @@ pub struct Text {
     pub tag: String,
     pub column: usize,
     pub node: usize,
+    /// By the clock of that node, in milliseconds.
+    pub at: i64,
     /// Replaced by an application that saw it.
     pub replaced: bool,
     /// What it replaced.
@@ -63,6 +65,8 @@ pub struct Oracle {
     pub facts: BTreeMap<String, Fact>,
     pub texts: BTreeMap<String, Text>,
     links: Vec<(String, String)>,
+    /// The clock of the node that writes, in milliseconds.
+    pub now: i64,
     /// Nodes at which the columns of the later version are captured.
     watching: BTreeSet<usize>,
 }
@@ -176,8 +180,7 @@ impl Oracle {
                     f.sealed = Some(node);
                     // A REPLACE may be an update of the same entity, of which a table without history keeps no old values.
                     for (c, v) in row.values.iter().enumerate() {
-                        let unwatched = table.columns[c].late && !self.watching.contains(&node);
-                        self.replaced(v, replace && !table.history || unwatched);
+                        self.replaced(v, replace && !table.history || self.is_unwatched(table, c, node));
                     }
                 }
             }
@@ -228,10 +231,7 @@ impl Oracle {
         let f = self.facts.get_mut(tag).expect("known");
         f.values.entry(c).or_default().insert(format!("{v:?}"));
         if let Some(old) = old {
-            // Nobody watches a column before it is known: no trigger names one that a migration has just added, and what
-            // the audit finds after it is a difference, without what was there before (design, capture).
-            let unwatched = table.columns[c].late && !self.watching.contains(&node);
-            self.replaced(old, !table.history || unwatched);
+            self.replaced(old, !table.history || self.is_unwatched(table, c, node));
         }
         if table.columns[c].role == Role::Value
             && let Some(s) = text(v).filter(|s| s.starts_with('<'))
@@ -244,6 +244,7 @@ impl Oracle {
                     tag: tag.to_owned(),
                     column: c,
                     node,
+                    at: self.now,
                     replaced: false,
                     over,
                     exempt: false,
@@ -251,6 +252,12 @@ impl Oracle {
                 },
             );
         }
+    }
+
+    /// Nobody watches a column, or a table, before it is known: no trigger names what a migration has just added, and what
+    /// the audit finds after it is a difference, without what was there before (design, capture).
+    fn is_unwatched(&self, table: &Table, column: usize, node: usize) -> bool {
+        (table.late || table.columns[column].late) && !self.watching.contains(&node)
     }
 
     fn replaced(&mut self, v: &Value, exempt: bool) {

@@ -6,6 +6,7 @@ use super::prng::Prng;
 pub struct Statement(pub [u32; 5]);
 
 #[derive(Clone, Debug, PartialEq)]
+#[allow(dead_code, reason = "some are for the simulation's stage alone")]
 pub enum Op {
     /// An application writes, in one transaction or several.
     App {
@@ -28,9 +29,38 @@ pub enum Op {
     Again(usize),
     /// The harvest alone.
     Harvest(usize),
+    /// Of two numbers of which one may not be above the other, the lower goes up to the higher or that down to it.
+    Squeeze {
+        node: usize,
+        up: bool,
+    },
+    /// Another value in the row of the first table that was made last.
+    Edit(usize),
+    /// That row is deleted.
+    Drop(usize),
+    /// A row that refers to it.
+    Child(usize),
     /// The later version of the application comes to a node.
     Migrate(usize),
     Nothing,
+}
+
+impl Op {
+    /// Who takes part.
+    #[allow(dead_code, reason = "only the simulation leaves nodes out")]
+    pub fn nodes(&self) -> Vec<usize> {
+        match self {
+            Op::App { node, .. }
+            | Op::Squeeze { node, .. }
+            | Op::Edit(node)
+            | Op::Drop(node)
+            | Op::Child(node)
+            | Op::Harvest(node)
+            | Op::Migrate(node) => vec![*node],
+            Op::Pull { to, from, .. } => vec![*to, *from],
+            Op::Again(_) | Op::Nothing => Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

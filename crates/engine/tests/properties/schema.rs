@@ -58,6 +58,9 @@ impl Table {
     pub fn place(&self, role: &Role) -> Option<usize> {
         self.columns.iter().position(|c| c.role == *role)
     }
+    pub fn all(&self, role: &Role) -> Vec<usize> {
+        (0..self.columns.len()).filter(|&p| self.columns[p].role == *role).collect()
+    }
     pub fn tag(&self) -> Option<usize> {
         self.place(&Role::Tag)
     }
@@ -66,6 +69,10 @@ impl Table {
     }
     pub fn refs(&self) -> Vec<usize> {
         (0..self.columns.len()).filter(|&p| matches!(self.columns[p].role, Role::Ref { .. })).collect()
+    }
+    /// One of its numbers may not be above the other.
+    pub fn is_bounded(&self) -> bool {
+        self.sql.contains("CHECK (lo <= hi)")
     }
     pub fn copy_of(&self, place: usize) -> Option<usize> {
         self.place(&Role::CopyOf(place))

@@ -7,8 +7,7 @@ impl Schema {
     /// Out of numbers of its own, so that what a seed gave before stays.
     pub fn widen(mut self, r: &mut Prng) -> Schema {
         if r.chance(30) {
-            let t = bounded(r, &self.tables);
-            self.tables.push(t);
+            self.add_bounded(r);
         }
         for t in self.tables.iter_mut().filter(|t| t.tag().is_some()) {
             t.whole = r.chance(15);
@@ -33,6 +32,27 @@ impl Schema {
             }
         }
         self
+    }
+
+    /// A table whose rows two edits can break together. Its number.
+    pub fn add_bounded(&mut self, r: &mut Prng) -> usize {
+        let t = bounded(r, &self.tables);
+        self.tables.push(t);
+        self.tables.len() - 1
+    }
+
+    /// A table that a later version brings. Its number.
+    #[allow(dead_code, reason = "only the simulation puts one on the stage")]
+    pub fn add_late(&mut self, r: &mut Prng) -> usize {
+        loop {
+            let mut t = parent(r, &self.tables);
+            if t.identity.is_empty() {
+                (t.late, t.history) = (true, true);
+                t.review.clear();
+                self.tables.push(t);
+                return self.tables.len() - 1;
+            }
+        }
     }
 
     /// Three files, of which each refers to those after it. Out of numbers of its own, too.

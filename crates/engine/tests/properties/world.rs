@@ -12,13 +12,20 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
 
+#[path = "breaks.rs"]
+pub mod breaks;
 #[path = "ending.rs"]
 mod ending;
+#[path = "stage.rs"]
+mod stage;
 
 /// Of the nodes.
 pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 const START: i64 = 1_900_000_000_000;
+
+/// So much ahead of its own clock, in milliseconds, a node takes a stamp for wrong.
+const GUARD: i64 = 10 * 60 * 1000;
 
 pub struct Node {
     pub dbs: Vec<Replica>,
@@ -286,6 +293,7 @@ impl World {
             Err(e) => panic!("{sql}: {e}"),
         }
         let after = self.snapshot(n);
+        self.oracle.now = self.now(n).0;
         self.oracle.learn(&self.schema, n, &before, &after, replace);
         for (t, table) in self.schema.tables.iter().enumerate() {
             let old = by_tag(table, &before[t]);
@@ -588,6 +596,23 @@ impl World {
                 self.deliver(to, db, &batch).map(|_| ())
             }
             Op::Harvest(n) => self.harvest(*n),
+            Op::Squeeze { node, up } => {
+                self.squeeze(*node, *up);
+                Ok(())
+            }
+            Op::Edit(n) => {
+                self.edit_latest(*n);
+                Ok(())
+            }
+            Op::Drop(n) => {
+                let sql = format!("DELETE FROM {}", quote(&self.schema.tables[0].name));
+                self.write_latest((*n, 0), &|_| true, &sql, Vec::new());
+                Ok(())
+            }
+            Op::Child(n) => {
+                self.child_of_latest(*n);
+                Ok(())
+            }
             Op::Migrate(n) => {
                 self.migrate(*n);
                 Ok(())
@@ -745,6 +770,21 @@ impl World {
         Ok(())
     }
 
+    /// What comes with a stamp far ahead of a node's clock, it does not show before its time.
+    fn nothing_before_its_time(&self, n: usize, before: &Snapshot, after: &Snapshot) -> Checked {
+        let texts = |s: &Snapshot| -> BTreeSet<String> {
+            s.iter().flatten().flat_map(|r| r.values.iter().filter_map(text)).map(str::to_owned).collect()
+        };
+        let early = |x: &String| {
+            let written = self.oracle.texts.get(x).filter(|x| x.node != n && !x.copied);
+            written.is_some_and(|x| x.at > self.now(n).0 + GUARD)
+        };
+        match texts(after).difference(&texts(before)).find(|x| early(x)) {
+            Some(x) => Err(format!("{x} is shown before its time")),
+            None => Ok(()),
+        }
+    }
+
     fn check_node(&mut self, n: usize, before: &Snapshot) -> Checked {
         let after = self.snapshot(n);
         let mut held = Vec::new();
@@ -764,6 +804,7 @@ impl World {
             }
         }
         self.oracle.check(&self.schema, &after, self.nodes[n].late, &|t| held.iter().any(|h| h.0 == t))?;
+        self.nothing_before_its_time(n, before, &after)?;
         for (t, table) in self.schema.tables.iter().enumerate() {
             let (Some(id), Some(tag)) = (table.id(), table.tag()) else { continue };
             let mut home = BTreeMap::new();

@@ -23,6 +23,8 @@ pub struct Replica {
 thread_local! {
     /// Virtual time.
     pub static NOW: Cell<i64> = const { Cell::new(1_900_000_000_000) };
+    /// The next database that is opened breaks off after so many steps of SQLite's machine.
+    pub static BREAK: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 pub fn now() -> Millis {
@@ -82,6 +84,13 @@ impl Replica {
     pub fn open(&self) -> Database {
         let mut db = Database::open(&self.path, &self.siblings).unwrap();
         db.take_rows_whole(self.name.starts_with('b'));
+        if let Some(mut left) = BREAK.take() {
+            let step = move || {
+                left = left.saturating_sub(1);
+                left == 0
+            };
+            db.on_step(Some(step)).unwrap();
+        }
         db
     }
 

@@ -1,0 +1,102 @@
+//! What breaks in on a node: it goes down inside a transaction, or gets its files back from a backup.
+use super::super::oracle::Snapshot;
+use super::{Checked, World};
+use crate::replicas::BREAK;
+use lockstep_engine::change::Batch;
+use lockstep_engine::database::Applied;
+use lockstep_engine::id::ReplicaId;
+use rusqlite::Connection;
+
+/// All files of a node, as they were.
+pub struct Backup {
+    files: Vec<Vec<u8>>,
+    late: bool,
+}
+
+/// How the taking of a batch ended.
+#[allow(dead_code, reason = "only the simulation breaks in")]
+pub enum Taken {
+    /// As it should; None: refused.
+    Done(Option<Applied>),
+    /// The node went down inside.
+    Down,
+}
+
+#[allow(dead_code, reason = "only the simulation breaks in")]
+impl World {
+    /// A node takes a batch, and goes down at that step of SQLite's machine, if the work is as long as that.
+    pub fn take_until(&mut self, n: usize, db: usize, batch: &Batch, step: u64) -> Result<Taken, String> {
+        let before = self.snapshot(n);
+        BREAK.set(Some(step));
+        let done = self.take(n, db, batch);
+        BREAK.set(None);
+        match done {
+            Err(e) if e.contains("interrupted") => {
+                if self.trace {
+                    eprintln!("{} {n} goes down taking a batch of database {db}", self.step);
+                }
+                self.recovered(n, &before).map(|()| Taken::Down)
+            }
+            done => done.map(Taken::Done),
+        }
+    }
+
+    /// What must hold of a node that went down and is up again.
+    fn recovered(&mut self, n: usize, before: &Snapshot) -> Checked {
+        self.nodes[n].at_rest = false;
+        self.after_sync(n, before)
+    }
+
+    /// A copy of all files of a node, with everything in it that its application wrote.
+    pub fn backup(&mut self, n: usize) -> Result<Backup, String> {
+        self.harvest(n)?;
+        let files = self.nodes[n].dbs.iter().map(|r| {
+            r.app.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("nobody else is there");
+            std::fs::read(&r.path).expect("the file")
+        });
+        Ok(Backup { files: files.collect(), late: self.nodes[n].late })
+    }
+
+    /// Does this node know everything that the other knows?
+    pub fn knows_all_of(&self, n: usize, other: usize) -> bool {
+        self.nodes[n].dbs.iter().zip(&self.nodes[other].dbs).all(|(mine, theirs)| {
+            let (mine, theirs) = (mine.open().vectors().expect("vectors"), theirs.open().vectors().expect("vectors"));
+            theirs.iter().all(|(table, vector)| {
+                vector.iter().all(|(r, seq)| mine.get(table).and_then(|v| v.get(r)).is_some_and(|s| s >= seq))
+            })
+        })
+    }
+
+    /// A node's files become what they were, and it begins a new incarnation. What it alone has of what it wrote since
+    /// is gone with them, so a peer has to know it all.
+    pub fn restore(&mut self, n: usize, backup: &Backup) -> Checked {
+        if self.trace {
+            eprintln!("{} {n} is restored", self.step);
+        }
+        let now = self.now(n);
+        for (db, bytes) in backup.files.iter().enumerate() {
+            let r = &mut self.nodes[n].dbs[db];
+            let keys: i64 = r.app.query_row("PRAGMA foreign_keys", [], |r| r.get(0)).expect("a pragma");
+            r.app = Connection::open_in_memory().expect("a place to wait");
+            std::fs::write(&r.path, bytes).expect("the file is put back");
+            r.app = Connection::open(&r.path).expect("it opens");
+            r.app.execute_batch(&format!("PRAGMA foreign_keys = {keys}; PRAGMA synchronous = OFF")).expect("pragmas");
+            let mut id = [0xb0; 16];
+            id[0] = n as u8;
+            id[1] = db as u8;
+            id[8..].copy_from_slice(&self.step.to_be_bytes());
+            let mut open = r.open();
+            let old = open.replica().map_err(|e| e.to_string())?;
+            open.begin_incarnation(old, ReplicaId(id), now).map_err(|e| format!("a new incarnation: {e}"))?;
+        }
+        let node = &mut self.nodes[n];
+        (node.late, node.at_rest) = (backup.late, false);
+        node.ids.clear();
+        node.touched.clear();
+        node.stamped.retain(|_, _| false);
+        self.oracle.texts.values_mut().filter(|x| x.node == n).for_each(|x| x.exempt = true);
+        self.introduce(false);
+        self.note_ids(n);
+        Ok(())
+    }
+}
