@@ -56,6 +56,27 @@ fn an_agent_that_is_asked_to_end_finishes_what_is_under_way() {
     assert_eq!(a.number("scouting", "SELECT count(*) FROM event"), 12_000);
 }
 
+/// The last to leave a file in WAL mode clears its log away: another program must see that the agent is there.
+#[cfg(unix)]
+#[test]
+fn a_program_that_looks_into_the_nodes_own_file_takes_nothing_from_under_the_agent() {
+    use std::os::unix::fs::MetadataExt;
+    const LOOK: &str = "import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+print(c.execute('SELECT count(*) FROM sqlite_master').fetchone()[0] > 0)
+c.close()";
+    let a = Server::new("alpha", SCOUTING);
+    a.attach();
+    a.serve();
+    let file = a.home().join("node.db");
+    let log = || std::fs::metadata(file.with_extension("db-wal")).map(|m| m.ino()).ok();
+    let before = log();
+    let mut look = Command::new("python3");
+    look.args(["-c", LOOK]).arg(&file);
+    assert_eq!(bounded(look, "").1.trim(), "True");
+    assert!(before.is_some() && log() == before, "{before:?}, then {:?}", log());
+}
+
 #[test]
 fn a_large_transfer_that_is_cut_goes_on_where_it_was() {
     const ROWS: u64 = 60_000;

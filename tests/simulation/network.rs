@@ -129,6 +129,7 @@ impl Files<'_> {
             without: Vec::new(),
         });
         Ok(DatabaseHello {
+            closed: Vec::new(),
             tables: tables.collect(),
             name: s.name,
             replica: s.replica,

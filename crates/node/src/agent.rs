@@ -137,10 +137,16 @@ async fn couriers(node: Arc<Node>, mut stop: Stop) -> Result<()> {
     home.follow(std::iter::once(node.home().path()));
     let mut at_work: HashMap<NodeId, AbortHandle> = HashMap::new();
     let mut tasks = JoinSet::new();
+    let mut paired = Vec::new();
     loop {
         let asked = node.clone();
         match blocking(move || Ok(asked.state().peers()?)).await {
             Ok(peers) => {
+                // Requests that are held for a peer that was retired end.
+                let now: Vec<NodeId> = peers.iter().map(|p| p.node).collect();
+                if std::mem::replace(&mut paired, now.clone()) != now {
+                    node.ring();
+                }
                 at_work.retain(|id, task| {
                     let stays = peers.iter().any(|p| p.node == *id && p.address.is_some()) && !task.is_finished();
                     if !stays {

@@ -422,6 +422,11 @@ impl Node {
         self.calls.lock().unwrap_or_else(|e| e.into_inner()).get(&peer).copied()
     }
 
+    /// Has those who wait for news look again.
+    pub(crate) fn ring(&self) {
+        self.heads.send_modify(|_| {});
+    }
+
     /// A peer begins to lead a session with this process, or ends it.
     pub(crate) fn visited_by(&self, peer: NodeId, begins: bool) {
         let mut visitors = self.visitors.lock().unwrap_or_else(|e| e.into_inner());

@@ -278,6 +278,7 @@ impl Node {
         let peer = self.state().peer(name)?;
         self.state().retire_peer(peer.node, self.now())?;
         self.expect_no_more()?;
+        self.ring();
         tracing::info!(node = %peer.node, name = %peer.name, "retired");
         Ok(peer)
     }

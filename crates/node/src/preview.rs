@@ -343,7 +343,8 @@ impl Look {
         passes: fn(Way) -> bool,
     ) -> Vec<String> {
         let way = |name: &str| {
-            let there = theirs.tables.iter().find(|t| t.name == name).map_or(Way::Both, |t| t.way);
+            let said = if theirs.closed.iter().any(|t| t == name) { Way::None } else { Way::Both };
+            let there = theirs.tables.iter().find(|t| t.name == name).map_or(said, |t| t.way);
             self.access.of(&mine.name, name).way().met_by(there)
         };
         let names: BTreeSet<&String> = mine.tables.iter().chain(&theirs.tables).map(|t| &t.name).collect();
@@ -357,7 +358,7 @@ impl Look {
             node: Hex(self.node.id().0),
             name: self.node.name()?,
             now_ms: self.node.now(),
-            word: Word::First,
+            word: Word::Look,
             databases: mine.clone(),
         };
         let answer = self.link.post(routes::HELLO, hello.to_json(), self.most(), REQUEST).await?;
@@ -493,6 +494,7 @@ mod tests {
             without: Vec::new(),
         };
         DatabaseHello {
+            closed: Vec::new(),
             name: "d".into(),
             replica: ReplicaId([2; 16]),
             mark: Hex([0; 16]),

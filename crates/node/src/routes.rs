@@ -466,9 +466,10 @@ async fn push(State(served): State<Served>, Extension(Caller(id)): Extension<Cal
         }
         Err(refusal) => return Err(refusal),
     };
-    if let Some(visit) = lock(&served.desk.seat(id).visit).as_mut() {
-        visit.took(items, bytes, &ack, served.node.now());
-    }
+    // One that applies what it has looked at before says no first word.
+    let now = served.node.now();
+    let begun = || Visit::new(Vec::new(), now);
+    lock(&served.desk.seat(id).visit).get_or_insert_with(begun).took(items, bytes, &ack, now);
     // It has at least what it has sent.
     blocking(move || {
         node.state().acknowledge(id, &database, &end)?;

@@ -94,7 +94,7 @@ impl Gate {
         if self.state.is_peer(caller)? {
             return Ok(Standing::Peer);
         }
-        Ok(if self.state.invites_open(self.node.now())? { Standing::Invited } else { Standing::Nobody })
+        Ok(if self.state.invites_open(caller, self.node.now())? { Standing::Invited } else { Standing::Nobody })
     }
 
     /// When in doubt, nobody comes in.

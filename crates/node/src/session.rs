@@ -283,6 +283,7 @@ impl Leader<'_> {
                         };
                     }
                     Effect::Send(request) => {
+                        self.still_paired().await?;
                         if let Request::Hello(hello) = &request {
                             self.told = hello.databases.clone();
                         }
@@ -319,6 +320,18 @@ impl Leader<'_> {
                 return Err(Error::Stopped);
             }
         }
+    }
+
+    /// Fails once the peer was retired, by whichever process: nothing more goes to it.
+    async fn still_paired(&self) -> Result<()> {
+        let (node, peer, name) = (self.node.clone(), self.peer.node, self.peer.name.clone());
+        blocking(move || {
+            if node.state().is_peer(peer)? {
+                return Ok(());
+            }
+            Err(crate::state::Error::Unknown { what: "peer", name }.into())
+        })
+        .await
     }
 
     /// Remembers what an answer says about the peer.

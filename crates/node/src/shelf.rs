@@ -22,6 +22,8 @@ pub struct Shelf {
     peer: NodeId,
     databases: Vec<AttachedDatabase>,
     access: Access,
+    /// Is the access that of the pairing, to be read anew for each call? A peer may be retired in the middle of a session.
+    follows: bool,
     /// What failed here last, in full; a peer is told less.
     failed: Option<Error>,
 }
@@ -30,13 +32,13 @@ impl Shelf {
     /// Of what is shared with that peer.
     pub fn of(node: Arc<Node>, peer: NodeId) -> Result<Shelf> {
         let access = node.state().access(peer)?;
-        Shelf::with_access(node, peer, access)
+        Ok(Shelf { follows: true, ..Shelf::with_access(node, peer, access)? })
     }
 
     /// Of what may pass between this node and that peer.
     pub(crate) fn with_access(node: Arc<Node>, peer: NodeId, access: Access) -> Result<Shelf> {
         let databases = ordered(node.state().databases()?).into_iter().filter(|d| access.names(&d.name)).collect();
-        Ok(Shelf { node, peer, databases, access, failed: None })
+        Ok(Shelf { node, peer, databases, access, follows: false, failed: None })
     }
 
     /// Their names; those that others refer to first.
@@ -49,14 +51,31 @@ impl Shelf {
         self.failed.take()
     }
 
-    fn database(&self, name: &str) -> Result<AttachedDatabase, Refusal> {
-        self.databases.iter().find(|d| d.name == name).cloned().ok_or_else(|| {
+    fn database(&mut self, name: &str) -> Result<AttachedDatabase, Refusal> {
+        self.follow()?;
+        let shared = self.databases.iter().find(|d| d.name == name && self.access.names(name));
+        shared.cloned().ok_or_else(|| {
             refusal(
                 "database_unknown",
                 "this node does not share that database with you",
                 "look what is shared with `lockstep peers` on both nodes",
             )
         })
+    }
+
+    /// What is shared may have been changed meanwhile, by another process perhaps.
+    fn follow(&mut self) -> Result<(), Refusal> {
+        if self.follows {
+            let state = self.node.state();
+            let read = || if state.is_peer(self.peer)? { state.access(self.peer) } else { Ok(Access::default()) };
+            self.access = read().map_err(|e| {
+                let e = Error::from(e);
+                let refusal = told(&e);
+                self.failed = Some(e);
+                refusal
+            })?;
+        }
+        Ok(())
     }
 
     /// Runs engine work on one database, alone among the threads of this process.
@@ -80,6 +99,8 @@ impl Shelf {
             refusal
         })?;
         let shared = |name: &str| self.access.of(&summary.name, name) != Direction::None;
+        // Where the peer shares more than this node does, the rest goes on.
+        let closed = summary.tables.iter().filter(|t| t.synced && !shared(&t.name)).map(|t| t.name.clone()).collect();
         let mut tables = Vec::new();
         for t in summary.tables.iter().filter(|t| shared(&t.name)) {
             let without = self.access.without(&summary.name, &t.name);
@@ -109,6 +130,7 @@ impl Shelf {
         }
         Ok(DatabaseHello {
             tables,
+            closed,
             name: summary.name,
             replica: summary.replica,
             mark: Hex(summary.mark.mark),
@@ -145,9 +167,10 @@ pub(crate) const NOT_ALLOWED: &str = "not_allowed";
 
 impl Store for Shelf {
     fn summarize(&mut self, harvest: bool) -> Result<Vec<DatabaseHello>, Refusal> {
+        self.follow()?;
         let now = self.node.now();
         let mut hellos = Vec::new();
-        for database in self.databases.clone() {
+        for database in self.databases.clone().into_iter().filter(|d| self.access.names(&d.name)).collect::<Vec<_>>() {
             let summary = self.with(&database, |db| {
                 if harvest {
                     db.harvest(now)?;

@@ -149,8 +149,14 @@ impl State {
     /// Opens the state of a home, creating or upgrading it.
     pub fn open(home: &Home) -> Result<State> {
         let path = home.state();
-        // SQLite gives the -wal and -shm files the mode of the database.
-        platform::private_file_or_existing(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        // SQLite gives the -wal and -shm files the mode of the database. One that is there is not opened past SQLite:
+        // closing it would take this process's locks off the file.
+        match platform::private_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::Io { path, source });
+            }
+            Ok(_) | Err(_) => {}
+        }
         let mut db = Connection::open(&path)?;
         db.busy_timeout(Duration::from_secs(10))?;
         let id: i32 = db.query_row("PRAGMA application_id", [], |r| r.get(0))?;

@@ -1,6 +1,7 @@
 //! First contact of two filled databases: what is shown before anything is exchanged, and what the person chooses.
 mod sites;
 
+use lockstep_engine::id::Millis;
 use lockstep_node::contact::{ContactLine, Origin, Prefer};
 use lockstep_node::pair::Wanted;
 use lockstep_node::state::RunResult;
@@ -27,6 +28,8 @@ async fn contact(host: &Site, joiner: &Site, origin: Option<Origin>, prefer: Opt
     let peer = joiner.node.confirm(&joining).unwrap();
     let run = joiner.node.first_sync(&peer, prefer, &|_| ControlFlow::Continue(())).await.unwrap();
     assert_eq!(run.result, RunResult::Verified, "{run:?}");
+    let runs = host.node.state().runs(Millis(0), 100).unwrap();
+    assert!(runs.iter().all(|r| r.result == RunResult::Verified), "to look is no session: {runs:?}");
     assert_eq!(host.texts(TEAMS), joiner.texts(TEAMS));
     assert_eq!(joiner.texts(TEAMS).len() as u64, preview.incoming.inserts + before[1].len() as u64);
     let line = preview.contact.into_iter().next().unwrap();

@@ -192,6 +192,30 @@ async fn a_session_that_is_stopped_keeps_its_batch_and_the_next_goes_on_from_the
     assert_eq!((entry.result, entry.received), (RunResult::Verified, 9000 - there as u64), "{entry:?}");
 }
 
+/// Another process retires the peer while this one leads a session with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_retired_in_the_middle_of_a_session_gets_nothing_more() {
+    let (host, joiner) = two().await;
+    let rows = 9_000;
+    joiner.app(&format!(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
+         INSERT INTO note(tag) SELECT n FROM n"
+    ));
+    let home = joiner.dir.path().join("home");
+    let retire = move |progress: &Progress| {
+        if progress.sent > 0 {
+            let other = Node::open(Home::at(home.clone())).unwrap();
+            // It is not there any more the second time.
+            let _retired = other.retire("host");
+        }
+        ControlFlow::Continue(())
+    };
+    let entry = joiner.node.sync(&joiner.peer(), Trigger::Person, &retire).await.unwrap();
+    assert_eq!((entry.result, entry.error.unwrap().code.as_str()), (RunResult::Failed, "unknown_peer"));
+    let got = host.tags("note").len();
+    assert!(got > 0 && got < rows, "{got}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_both_sides_at_once_end_the_same() {
     let (host, joiner) = two().await;
@@ -212,11 +236,18 @@ async fn what_is_not_shared_is_neither_sent_nor_taken() {
     let (host, joiner) = two().await;
     host.node.share("joiner", "notes.secret", Direction::None, &[]).unwrap();
     host.app("INSERT INTO secret(tag) VALUES('of host'); INSERT INTO note(tag) VALUES('n')");
-    joiner.app("INSERT INTO secret(tag) VALUES('of joiner')");
+    joiner.app("INSERT INTO secret(tag) VALUES('of joiner'); INSERT INTO note(tag) VALUES('m')");
     let entry = joiner.sync().await;
-    assert_ne!(entry.result, RunResult::Verified, "the joiner still shares the table: {entry:?}");
+    let problem = entry.error.as_ref().map(|e| e.code.as_str());
+    assert_eq!(
+        (entry.result, problem),
+        (RunResult::Partial, Some("not_compared")),
+        "the joiner still shares it: {entry:?}"
+    );
+    let said: Vec<_> = entry.tables.iter().map(|t| (t.name.as_str(), t.state.as_str())).collect();
+    assert_eq!(said, [("notes.secret", "one_way")]);
     assert_eq!((host.tags("secret"), joiner.tags("secret")), (vec!["of host".into()], vec!["of joiner".into()]));
-    assert_eq!(joiner.tags("note"), ["n"], "the rest goes on");
+    assert_eq!((joiner.tags("note").len(), host.tags("note").len()), (2, 2), "the rest goes on, both ways");
 
     // Once both say the same, there is nothing left to complain about.
     joiner.node.share("host", "notes.secret", Direction::None, &[]).unwrap();

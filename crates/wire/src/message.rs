@@ -193,6 +193,9 @@ pub struct DatabaseHello {
     pub capture: Vec<String>,
     /// The tables that are shared.
     pub tables: Vec<TableHello>,
+    /// Names of tables of this database that the sender exchanges with others perhaps, but not with the receiver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
 }
 
 /// A mark of a file's history, as another node remembers it.
@@ -223,7 +226,8 @@ impl DatabaseHello {
         if self.clock.0 < 0 {
             return Err(Error::Field { reason: "a stamp is not negative" });
         }
-        bound("the list of tables", self.tables.len(), limits.tables)?;
+        bound("the list of tables", self.tables.len().saturating_add(self.closed.len()), limits.tables)?;
+        self.closed.iter().try_for_each(|name| bound("a name", name.len(), limits.name))?;
         for table in &self.tables {
             bound("a name", table.name.len(), limits.name)?;
             bound("the list of columns", table.columns.len(), limits.columns)?;
@@ -232,7 +236,8 @@ impl DatabaseHello {
             columns.try_for_each(|c| bound("a name", c.len(), limits.name))?;
             bound("a version vector", table.vector.len(), limits.replicas)?;
         }
-        no_twins(self.tables.iter().map(|t| t.name.as_str()), "a table is named twice")
+        let names = self.tables.iter().map(|t| &t.name).chain(&self.closed);
+        no_twins(names.map(String::as_str), "a table is named twice")
     }
 
     /// The version vectors of its tables.

@@ -30,18 +30,20 @@ impl State {
         })
     }
 
-    /// Does any invite wait for a node?
-    pub fn invites_open(&self, now: Millis) -> Result<bool> {
+    /// Does any invite wait for that node? One with which a node has looked waits for that node alone.
+    pub fn invites_open(&self, node: NodeId, now: Millis) -> Result<bool> {
         let db = self.db();
-        let mut st = db.prepare_cached("SELECT 1 FROM invite WHERE used_at IS NULL AND expires_at > ?1")?;
-        Ok(st.exists([now.0])?)
+        let mut st = db.prepare_cached(
+            "SELECT 1 FROM invite WHERE used_at IS NULL AND (used_by IS NULL OR used_by = ?2) AND expires_at > ?1",
+        )?;
+        Ok(st.exists((now.0, &node.0[..]))?)
     }
 
     /// Those that a node may still use: open ones, and the one that it has used itself, should it ask again.
     pub fn invites_for(&self, node: NodeId, now: Millis) -> Result<Vec<OpenInvite>> {
         let db = self.db();
         let mut st = db.prepare_cached(
-            "SELECT id, secret, share FROM invite WHERE (used_at IS NULL OR used_by = ?2) AND expires_at > ?1",
+            "SELECT id, secret, share FROM invite WHERE (used_by IS NULL OR used_by = ?2) AND expires_at > ?1",
         )?;
         let rows = st.query_map((now.0, &node.0[..]), |r| {
             Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, String>(2)?))
@@ -68,7 +70,7 @@ impl State {
         self.change(|db| {
             let used = db.execute(
                 "UPDATE invite SET used_at = ?3, used_by = ?2
-                 WHERE id = ?1 AND (used_at IS NULL OR used_by = ?2) AND expires_at > ?3",
+                 WHERE id = ?1 AND (used_by IS NULL OR used_by = ?2) AND expires_at > ?3",
                 (invite, &node.0[..], now.0),
             )?;
             if used == 0 {
@@ -78,11 +80,10 @@ impl State {
         })
     }
 
-    /// A node only looked: it is no peer, and its invite was not used.
+    /// A node only looked: it is no peer, and may use its invite still. Nobody else may.
     pub fn take_back(&self, node: NodeId, now: Millis) -> Result<()> {
-        self.retire_peer(node, now)?;
-        self.db().execute("UPDATE invite SET used_at = NULL, used_by = NULL WHERE used_by = ?1", [&node.0[..]])?;
-        Ok(())
+        self.db().execute("UPDATE invite SET used_at = NULL WHERE used_by = ?1", [&node.0[..]])?;
+        self.retire_peer(node, now)
     }
 }
 
@@ -95,9 +96,9 @@ mod tests {
     fn an_invite_is_good_once_and_for_its_time() {
         let (_dir, _home, state) = fresh();
         state.add_invite([7; 16], &[], Millis(0), Millis(100)).unwrap();
-        assert!(state.invites_open(Millis(99)).unwrap());
-        assert!(!state.invites_open(Millis(100)).unwrap());
         let (one, two) = (NodeId([1; 32]), NodeId([2; 32]));
+        let open = |node, at| state.invites_open(node, Millis(at)).unwrap();
+        assert!(open(one, 99) && open(two, 99) && !open(one, 100));
         let id = state.invites_for(one, Millis(50)).unwrap()[0].id;
         let accept = |node, at| state.accept(id, node, "pit", &[], Millis(at)).unwrap();
         assert_eq!(accept(one, 100), None, "too late");
@@ -106,9 +107,14 @@ mod tests {
         assert!(!state.is_peer(two).unwrap());
         assert_eq!(accept(one, 52), Some("pit".to_owned()), "asked again");
         assert_eq!(state.invites_for(two, Millis(52)).unwrap().len(), 0);
-        assert!(!state.invites_open(Millis(51)).unwrap());
+        assert!(!open(one, 52) && !open(two, 52));
+        // Who only looked may come back, and nobody in its place.
         state.take_back(one, Millis(53)).unwrap();
-        assert!(!state.is_peer(one).unwrap() && state.invites_open(Millis(54)).unwrap());
-        assert_eq!(accept(two, 54), Some("pit".to_owned()));
+        assert!(!state.is_peer(one).unwrap() && open(one, 54) && !open(two, 54));
+        assert_eq!((accept(two, 54), accept(one, 54)), (None, Some("pit".to_owned())));
+        // Who was retired may not.
+        state.retire_peer(one, Millis(55)).unwrap();
+        assert!(state.invites_for(one, Millis(55)).unwrap().is_empty());
+        assert_eq!(accept(one, 55), None);
     }
 }

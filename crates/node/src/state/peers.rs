@@ -148,6 +148,8 @@ impl State {
             db.execute("DELETE FROM told WHERE node = ?1", [&node.0[..]])?;
             db.execute("DELETE FROM restriction WHERE node = ?1", [&node.0[..]])?;
             db.execute("DELETE FROM heard WHERE node = ?1", [&node.0[..]])?;
+            // The invite that it came with does not let it in again.
+            db.execute("DELETE FROM invite WHERE used_by = ?1 AND used_at IS NOT NULL", [&node.0[..]])?;
             Ok(())
         })
     }
@@ -235,6 +237,10 @@ impl State {
             )?;
             databases.iter().try_for_each(|database| {
                 put_told(db, node, &database.name, &states(database), now)?;
+                for table in &database.closed {
+                    db.prepare_cached("DELETE FROM told WHERE node = ?1 AND name = ?2 AND \"table\" = ?3")?
+                        .execute((&node.0[..], &database.name, table))?;
+                }
                 let received = |table: &str| access.of(&database.name, table).receives();
                 put_restrictions(db, node, database, &received)
             })

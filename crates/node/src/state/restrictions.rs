@@ -82,6 +82,12 @@ pub(super) fn put_restrictions(
         serde_json::to_string(&columns).expect("plain data")
     };
     db.prepare_cached("DELETE FROM restriction WHERE node = ?1 AND name = ?2")?.execute((&node.0[..], &hello.name))?;
+    for table in &hello.closed {
+        db.prepare_cached(
+            "INSERT INTO restriction(node, name, \"table\", way, withheld) VALUES(?1, ?2, ?3, ?4, '[]')",
+        )?
+        .execute((&node.0[..], &hello.name, table, way_name(Way::None)))?;
+    }
     for table in hello.tables.iter().filter(|t| t.way != Way::Both || !t.withheld.is_empty()) {
         let withheld = json(&table.withheld);
         db.prepare_cached("INSERT INTO restriction(node, name, \"table\", way, withheld) VALUES(?1, ?2, ?3, ?4, ?5)")?

@@ -124,7 +124,8 @@ pub enum TableOutcome {
     Differs,
     /// It was written to all the while, so that the two never stood at the same writes.
     Moved,
-    /// It goes one way only, and the side that receives it has writes of its own, so that the two can't be compared.
+    /// It goes one way only, and the side that receives it has writes of its own, or the peer exchanges it not at all:
+    /// so the two can't be compared.
     OneWay,
     /// Identity, references or policies differ, so that nothing of it was exchanged.
     ConfigDiffers,

@@ -27,6 +27,8 @@ struct Table {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Side {
     tables: BTreeMap<String, Table>,
+    /// Tables that it does not exchange with the other side.
+    closed: BTreeSet<String>,
     pub(super) key: Option<Hex<16>>,
     pub(super) replica: Option<ReplicaId>,
 }
@@ -44,6 +46,7 @@ impl Side {
         };
         Side {
             tables: hello.tables.iter().map(|t| (t.name.clone(), table(t))).collect(),
+            closed: hello.closed.iter().cloned().collect(),
             key: Some(hello.digest_key),
             replica: Some(hello.replica),
         }
@@ -189,7 +192,8 @@ impl Shared {
 
     /// Which way a table goes, by what both sides say.
     fn way(&self, name: &str) -> Way {
-        self.own_way(name).met_by(self.theirs.tables.get(name).map_or(Way::Both, |t| t.way))
+        let said = if self.theirs.closed.contains(name) { Way::None } else { Way::Both };
+        self.own_way(name).met_by(self.theirs.tables.get(name).map_or(said, |t| t.way))
     }
 
     fn own_way(&self, name: &str) -> Way {
@@ -293,6 +297,7 @@ impl Shared {
             let outcome = match (ours, theirs, self.compared.get(name)) {
                 _ if self.except.contains(name) => TableOutcome::ConfigDiffers,
                 (None, _, _) => TableOutcome::MissingHere,
+                (_, None, _) if self.theirs.closed.contains(name) => TableOutcome::OneWay,
                 (_, None, _) => TableOutcome::MissingThere,
                 (Some(a), Some(b), _) if !same(&a.vector, &b.vector) => match self.way(name) {
                     Way::Send if covers(&b.vector, &a.vector) => TableOutcome::OneWay,

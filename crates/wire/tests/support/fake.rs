@@ -101,6 +101,7 @@ impl FakeDatabase {
             name,
         };
         DatabaseHello {
+            closed: Vec::new(),
             name: self.name.clone(),
             replica: replica(self.replica),
             mark: Hex([0; 16]),

@@ -76,6 +76,7 @@ pub fn hello() -> Hello {
         now_ms: Millis(1_760_000_000_123),
         word: Word::First,
         databases: vec![DatabaseHello {
+            closed: Vec::new(),
             name: "scouting".into(),
             replica: replica(0x11),
             mark: Hex([0x3c; 16]),
@@ -97,6 +98,7 @@ pub fn hello() -> Hello {
 /// A hello of a node that does not let everything pass.
 pub fn hello_part() -> Hello {
     let mut hello = hello();
+    hello.databases[0].closed = vec!["api token".into()];
     let table = &mut hello.databases[0].tables[1];
     table.way = Way::Receive;
     table.withheld = vec!["größe \"x\"".into()];
