@@ -61,6 +61,7 @@ const COMMANDS: &[&str] = &[
     "compared_row",
     "verify",
     "balance",
+    "stop_look",
 ];
 
 fn main() {

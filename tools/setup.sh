@@ -69,7 +69,7 @@ core() {
 }
 
 console() {
-    packages pkg-config libwebkit2gtk-4.1-dev xvfb xauth x11-utils dbus webkit2gtk-driver
+    packages pkg-config libwebkit2gtk-4.1-dev xvfb xauth x11-utils xdotool dbus webkit2gtk-driver
     command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || packages chromium fonts-dejavu-core
     for tool in fmt clippy; do
         cargo "$tool" --version >/dev/null 2>&1 || rustup component add "$(echo $tool | sed 's/^fmt$/rustfmt/')" ||

@@ -20,6 +20,7 @@ pub(crate) async fn status(shell: State<'_, Arc<Shell>>) -> Result<StatusView, F
 
 /// With whom.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SyncAsk {
     /// With that peer; null: with every peer.
@@ -41,6 +42,7 @@ pub(crate) async fn stop_sync(shell: State<'_, Arc<Shell>>) -> Result<(), Failur
 
 /// For how long.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseAsk {
     r#for: PauseFor,
@@ -90,6 +92,7 @@ pub(crate) async fn resume(app: AppHandle) -> Result<(), Failure> {
 
 /// What this computer's node shall be called.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitAsk {
     name: String,
@@ -113,6 +116,7 @@ pub(crate) async fn starts_at_login(app: AppHandle) -> Result<bool, Failure> {
 
 /// From the next login on.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginAsk {
     on: bool,

@@ -74,7 +74,6 @@ pub(crate) struct Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
-#[allow(dead_code, reason = "the page's type is written from this one")]
 pub(crate) enum Task {
     /// Files become databases.
     Attach,

@@ -126,7 +126,8 @@ pub fn run() -> i32 {
             screens::compare::compare_rows,
             screens::compare::compared_row,
             screens::compare::verify,
-            screens::compare::balance
+            screens::compare::balance,
+            screens::compare::stop_look
         ])
         .setup(move |app| {
             begin(app, hidden);

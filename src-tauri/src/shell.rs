@@ -10,9 +10,10 @@ use crate::tray::{Act, Face, Tray};
 use crate::view::{Count, RunView};
 use crate::{login, window};
 use lockstep_node::pause::Pause;
+use lockstep_node::reading::ReadSoFar;
 use lockstep_node::server::Stop;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tauri::{AppHandle, Manager};
@@ -31,6 +32,8 @@ pub(crate) struct Shell {
     running: AtomicBool,
     /// And is to end after its batch.
     stopping: AtomicBool,
+    /// Counts the looks at both sides that a person asked for: the last goes on, those before it end.
+    looks: AtomicU64,
     /// Told once, when the console ends.
     ending: watch::Sender<bool>,
     /// Told when the node is to be looked at again.
@@ -86,6 +89,7 @@ impl Shell {
             face: Mutex::default(),
             running: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            looks: AtomicU64::new(0),
             ending,
             news: Notify::new(),
             made: Notify::new(),
@@ -118,6 +122,33 @@ impl Shell {
     /// Lets that session end after its batch.
     pub(crate) fn stop_session(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Begins a look at both sides, in place of one that is still under way: tells the page how far it is, and the look
+    /// whether to go on.
+    pub(crate) fn look(
+        self: &Arc<Shell>,
+        app: &AppHandle,
+        task: Task,
+    ) -> impl Fn(&ReadSoFar) -> ControlFlow<()> + Send + Sync + use<> {
+        let (shell, app) = (self.clone(), app.clone());
+        let this = self.looks.fetch_add(1, Ordering::AcqRel) + 1;
+        move |read| {
+            if shell.looks.load(Ordering::Acquire) != this {
+                return ControlFlow::Break(());
+            }
+            if !read.what.is_empty() {
+                let what = read.peer.as_ref().map_or_else(|| read.what.clone(), |p| format!("{p}: {}", read.what));
+                let (done, total) = (Count(read.rows), Some(Count(read.of)));
+                Event::Progress { progress: Progress { task, what, done, total, left_ms: None } }.tell(&app);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Nobody waits for the look any more: it ends with the rows that it is at.
+    pub(crate) fn stop_look(&self) {
+        self.looks.fetch_add(1, Ordering::AcqRel);
     }
 
     /// One session with that peer, or with every peer that can be called.
@@ -216,6 +247,7 @@ where
 pub(crate) async fn quit(app: AppHandle) {
     let shell = of(&app);
     shell.stop_session();
+    shell.stop_look();
     shell.ending.send_replace(true);
     // Everybody who was told has let go of the channel when it is done.
     if tokio::time::timeout(LAST, shell.ending.closed()).await.is_err() {

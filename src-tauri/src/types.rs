@@ -1,31 +1,35 @@
 //! Writes `ui/src/host/types.ts` from the Rust types, and notices when it is out of date.
 
-use crate::commands::PauseFor;
+use crate::commands::{InitAsk, LoginAsk, PauseAsk, PauseFor, SyncAsk};
 use crate::error::Failure;
 use crate::events::{Event, Progress, Screen, Task};
 use crate::overview::State;
-use crate::screens::alike::{AlikeRow, AlikeView};
+use crate::screens::alike::{AlikeAsk, AlikeRow, AlikeView, DecideAlikeAsk};
 use crate::screens::compare::{
-    Balance, BalanceView, CompareView, ComparedRow, ComparedState, ComparedTable, DatabaseBalance, Differs,
-    TableDigest, VerifiedPeer, VerifyView,
+    Balance, BalanceView, CompareAsk, CompareRowsAsk, CompareView, ComparedRow, ComparedRowAsk, ComparedState,
+    ComparedTable, DatabaseBalance, Differs, TableDigest, VerifiedPeer, VerifyAsk, VerifyView,
 };
 use crate::screens::conflicts::{
-    ColumnChoice, ConflictColumn, ConflictPage, ConflictRow, ConflictSide, ConflictState, ConflictView, Decided,
-    Decision, Keep, Refused, Side, Tabs,
+    ColumnChoice, ConflictAsk, ConflictColumn, ConflictPage, ConflictRow, ConflictSide, ConflictState, ConflictView,
+    ConflictsAsk, DecideAsk, Decided, Decision, Keep, Refused, ReviewedAsk, Side, Tabs, UndoAsk,
 };
-use crate::screens::held::{Guarded, HeldRow, Retried};
-use crate::screens::history::{ColumnValue, FoundRow, HistoryView, Version};
-use crate::screens::pending::{Operation, PendingRow};
-use crate::screens::plan::{Changes, Choice, Mismatch, PlanRow, PlanView, TableChanges};
-use crate::screens::run::{RunDetails, RunIssue, TableEnded};
-use crate::screens::runs::{Rate, RunRow};
-use crate::screens::settings::{CleanupView, PeerSettings, Removed, Setting};
+use crate::screens::held::{Guarded, GuardedRowsAsk, HeldAsk, HeldRow, HeldRowAsk, QuarantineAsk, Retried, RetryAsk};
+use crate::screens::history::{ColumnValue, FindAsk, FoundRow, HistoryAsk, HistoryView, RestoreAsk, Version};
+use crate::screens::pending::{Operation, PendingAsk, PendingRow};
+use crate::screens::plan::{
+    ApplyAsk, Changes, Choice, Mismatch, PlanAsk, PlanRow, PlanRowAsk, PlanRowsAsk, PlanView, TableChanges,
+};
+use crate::screens::run::{RunAsk, RunDetails, RunIssue, TableEnded};
+use crate::screens::runs::{ExportAsk, Format, Rate, RatesAsk, RunRow, RunsAsk};
+use crate::screens::settings::{
+    CleanupAsk, CleanupView, PeerSettings, Removed, RetireAsk, ReviewAsk, Setting, SettingAsk, ShareAsk,
+};
 use crate::screens::setup::{
-    Attached, AttachedDatabase, ChosenFile, Inspection, InviteView, Invited, PairAsk, PairPreview, PairSuggestion,
-    PairTable, Share,
+    AttachAsk, Attached, AttachedDatabase, Carrier, ChosenFile, DetachAsk, InspectAsk, Inspection, InviteAsk,
+    InviteView, Invited, PairAsk, PairPreview, PairSuggestion, PairTable, ReadInviteAsk, Share,
 };
 use crate::screens::shapes::{Cell, ColumnDiff, Filter, Page, RowName, StorageClass};
-use crate::screens::tables::{ColumnPolicy, Reference, Suggestion, TableConfig, TableGuard, TableView};
+use crate::screens::tables::{ColumnPolicy, ConfigureAsk, Reference, Suggestion, TableConfig, TableGuard, TableView};
 use crate::screens::words::{
     Began, ConflictKind, Difference, Direction, HoldReason, Merge, MismatchKind, PreferSide, RunEnd, RunTrigger,
     SettingKind, ShareDirection, SuggestionKind, TableEnd, Unverified, VersionEnd,
@@ -148,6 +152,51 @@ fn page_types() -> String {
         declaration::<TableEnd>(&config),
         declaration::<Unverified>(&config),
         declaration::<VersionEnd>(&config),
+        declaration::<AlikeAsk>(&config),
+        declaration::<DecideAlikeAsk>(&config),
+        declaration::<CompareAsk>(&config),
+        declaration::<CompareRowsAsk>(&config),
+        declaration::<ComparedRowAsk>(&config),
+        declaration::<VerifyAsk>(&config),
+        declaration::<ConflictsAsk>(&config),
+        declaration::<ConflictAsk>(&config),
+        declaration::<DecideAsk>(&config),
+        declaration::<UndoAsk>(&config),
+        declaration::<ReviewedAsk>(&config),
+        declaration::<QuarantineAsk>(&config),
+        declaration::<RetryAsk>(&config),
+        declaration::<HeldAsk>(&config),
+        declaration::<HeldRowAsk>(&config),
+        declaration::<GuardedRowsAsk>(&config),
+        declaration::<HistoryAsk>(&config),
+        declaration::<RestoreAsk>(&config),
+        declaration::<FindAsk>(&config),
+        declaration::<PendingAsk>(&config),
+        declaration::<PlanAsk>(&config),
+        declaration::<PlanRowsAsk>(&config),
+        declaration::<PlanRowAsk>(&config),
+        declaration::<ApplyAsk>(&config),
+        declaration::<RunAsk>(&config),
+        declaration::<RunsAsk>(&config),
+        declaration::<RatesAsk>(&config),
+        declaration::<ExportAsk>(&config),
+        declaration::<Format>(&config),
+        declaration::<ShareAsk>(&config),
+        declaration::<RetireAsk>(&config),
+        declaration::<SettingAsk>(&config),
+        declaration::<ReviewAsk>(&config),
+        declaration::<CleanupAsk>(&config),
+        declaration::<InspectAsk>(&config),
+        declaration::<AttachAsk>(&config),
+        declaration::<DetachAsk>(&config),
+        declaration::<InviteAsk>(&config),
+        declaration::<Carrier>(&config),
+        declaration::<ReadInviteAsk>(&config),
+        declaration::<ConfigureAsk>(&config),
+        declaration::<SyncAsk>(&config),
+        declaration::<PauseAsk>(&config),
+        declaration::<InitAsk>(&config),
+        declaration::<LoginAsk>(&config),
         declaration::<Page<RowName>>(&config),
         declaration::<Failure>(&config),
     ];

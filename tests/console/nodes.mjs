@@ -8,10 +8,24 @@ import { openConsole } from "./webdriver.mjs";
 export const programs = resolve(process.env.CARGO_TARGET_DIR ?? "target", "debug");
 const quiet = { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"] };
 
+const endings = new WeakMap();
+
+/** At the end of the test, the last that was begun ends first: a folder goes when nobody uses it any more. */
+function atEnd(t, end) {
+  if (!endings.has(t)) {
+    const all = [];
+    endings.set(t, all);
+    t.after(async () => {
+      while (all.length > 0) await all.pop()();
+    });
+  }
+  endings.get(t).push(end);
+}
+
 /** A folder for one test; nodes in it are known by their names. */
 export async function place(t) {
   const folder = await mkdtemp(join(tmpdir(), "lockstep-console-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  atEnd(t, () => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -47,7 +61,7 @@ export function installed(home) {
     });
     const gone = new Promise((resolve) => running.once("exit", resolve));
     const stop = () => (running.kill(), gone);
-    t.after(stop);
+    atEnd(t, stop);
     const said = await new Promise((resolve, reject) => {
       running.stdout.once("data", resolve);
       gone.then(() => reject(new Error("the agent ended")));
@@ -89,6 +103,25 @@ export function scouting(folder) {
 
 export async function open(t, environment) {
   const window = await openConsole(join(programs, "lockstep-console"), environment);
-  t.after(window.close);
+  atEnd(t, window.close);
   return window;
+}
+
+/**
+ * The same two after they have met, with the application's own configuration: the second with its agent, the first for
+ * the console. Neither begins a sync by itself.
+ */
+export async function met(t) {
+  const [school, venue] = scouting(await place(t));
+  const names = ["school-server", "venue-server"];
+  [school, venue].forEach(({ lockstep, files, config }, n) => {
+    lockstep(["init", "--name", names[n]]);
+    const all = Object.entries(files).map(([name, file]) => `${name}=${file}`);
+    lockstep(["attach", ...all, "--config", config, "--no-backup"]);
+  });
+  venue.running = await venue.agent(t);
+  const { invite } = JSON.parse(venue.lockstep(["invite", "--json"]));
+  school.lockstep(["pair", "-", "--yes", "--as", names[1]], invite);
+  for (const { lockstep } of [school, venue]) lockstep(["pause"]);
+  return [school, venue];
 }

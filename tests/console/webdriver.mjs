@@ -17,6 +17,15 @@ const FIND = `
   const dialog = document.querySelector("dialog[open]") ?? document;
   return [...dialog.querySelectorAll(css)].find((one) => shown(one) && fits(one)) ?? null;`;
 
+/** Chooses from a list, as a click on an entry of it would: the driver can't reach the list that WebKit draws. */
+const CHOOSE = `
+  const [field, text] = arguments;
+  const entry = [...field.options].find((one) => one.value === text || one.innerText.trim() === text);
+  if (!entry) return false;
+  field.value = entry.value;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+  return true;`;
+
 /** A text is the beginning of a name; a pattern is searched for in it. */
 function named(name) {
   return name instanceof RegExp ? name.source : "^" + name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -104,9 +113,13 @@ export async function openConsole(program, environment) {
           await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
           return true;
         }),
-      /** Writes into the field with that name. */
+      /** Writes into the field with that name, or chooses there what has that text or value. */
       type: async (name, text) => {
         const found = await until(`a field ${name}`, () => script(FIND, TYPED, named(name)));
+        if (await script("return arguments[0].tagName === 'SELECT'", found)) {
+          await until(`an entry ${text}`, () => script(CHOOSE, found, text));
+          return;
+        }
         const field = `${session}/element/${found[ELEMENT]}`;
         await call("POST", `${field}/clear`, {});
         await call("POST", `${field}/value`, { text });

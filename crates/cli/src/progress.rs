@@ -1,5 +1,6 @@
 //! Progress bars: on a terminal, for people, and only for what takes longer than a second.
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lockstep_node::reading::ReadSoFar;
 use lockstep_wire::session::Progress;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -45,6 +46,12 @@ impl Bar {
     pub fn session(&self, progress: &Progress) -> ControlFlow<()> {
         let what = progress.database.as_deref().unwrap_or("comparing");
         self.at(what, progress.received + progress.sent, progress.to_receive + progress.to_send);
+        ControlFlow::Continue(())
+    }
+
+    /// So much was read of both sides, and it goes on.
+    pub fn reading(&self, read: &ReadSoFar) -> ControlFlow<()> {
+        self.at(&read.what, read.rows, read.of);
         ControlFlow::Continue(())
     }
 

@@ -13,6 +13,7 @@ use crate::feeders;
 use crate::id::{Millis, ReplicaId, Vectors};
 use crate::lineage;
 use crate::listing::{balance_of, vector_of};
+use crate::reading::Reading;
 use crate::record::LocalDot;
 pub use crate::report::*;
 pub use crate::sibling::Sibling;
@@ -26,6 +27,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Fills a buffer with random bytes.
 pub type Entropy<'a> = &'a mut dyn FnMut(&mut [u8]);
@@ -42,6 +44,7 @@ pub struct Database {
     /// Triggers of the application that should run on what is applied, and can't.
     unfit: Vec<String>,
     rows_whole: bool,
+    reading: Arc<Reading>,
     /// For tables of which the configuration does not say it.
     pub(crate) guard: Guard,
 }
@@ -107,7 +110,18 @@ impl Database {
         let unfit = feeders::install(&c, &catalog)?;
         let siblings = Siblings::attach(&c, siblings, &name, &wanted)?;
         let (path, guard) = (path.to_owned(), Guard::default());
-        Ok(Database { path, c, catalog, siblings, name, chance: [0; 16], unfit, rows_whole: false, guard })
+        Ok(Database {
+            path,
+            c,
+            catalog,
+            siblings,
+            name,
+            chance: [0; 16],
+            unfit,
+            rows_whole: false,
+            reading: Arc::default(),
+            guard,
+        })
     }
 
     /// Calls `f` at every step of SQLite's machine, to count work; true: break off there, as a crash does. None: no more.
@@ -127,6 +141,11 @@ impl Database {
     /// takes longer. For tests, which let replicas of both kinds meet.
     pub fn take_rows_whole(&mut self, whole: bool) {
         self.rows_whole = whole;
+    }
+
+    /// Whole tables that are read from here on are counted there, and can be ended from there.
+    pub fn counts_in(&mut self, reading: Arc<Reading>) {
+        self.reading = reading;
     }
 
     /// Logical name.
@@ -178,6 +197,7 @@ impl Database {
     fn txn(&self, now: Millis) -> Result<Txn<'_>, Error> {
         let mut txn = Txn::new(&self.c, State::load(&self.c, &self.catalog)?, &self.siblings, now);
         txn.rows_whole = self.rows_whole;
+        txn.reading = Some(&self.reading);
         Ok(txn)
     }
 

@@ -56,6 +56,9 @@ pub enum Error {
         /// The table.
         table: String,
     },
+    /// Nobody waits for what was read any more.
+    #[error("the reading was ended")]
+    Ended,
     /// The application changes its schema again and again.
     #[error("the schema of {} changes faster than capture can follow", path.display())]
     SchemaMoves {
@@ -131,6 +134,7 @@ impl Error {
             Error::OtherName { .. } => "other_name",
             Error::SchemaMoves { .. } => "schema",
             Error::TableGone { .. } => "table_gone",
+            Error::Ended => "stopped",
             Error::StartNotReached { .. } => "start_not_reached",
             Error::OtherDatabase { .. } => "other_database",
             Error::BadBatch { .. } => "bad_batch",
@@ -163,6 +167,7 @@ impl Error {
             Error::Decision(e) => e.hint(),
             Error::Configure(e) => e.hint(),
             Error::OtherName { .. } => "use the name it has, or detach it first",
+            Error::Ended => "begin it again when you want to know",
             Error::Poisoned { .. } | Error::StartNotReached { .. } => {
                 "nothing to do: the next round sends what is missing"
             }

@@ -136,6 +136,9 @@ impl Txn<'_> {
                 .collect::<Result<_, _>>()?;
             let Some((last, ..)) = births.last() else { return Ok(()) };
             after = *last;
+            if let Some(reading) = self.reading {
+                reading.read(births.len())?;
+            }
             for (b, key, rec) in births {
                 let i = match self.find_loaded(t, LocalDot(b)) {
                     Some(i) => i,

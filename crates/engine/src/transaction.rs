@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::id::{Millis, ReplicaId, Stamp};
 use crate::key::LocalKey;
 use crate::map::Map;
+use crate::reading::Reading;
 use crate::record::{Cell, Col, Existence, LocalDot, Record, Register, Unshown, Write, decode_unshown, order};
 use crate::sibling::Siblings;
 use crate::store::{State, TableState, damaged};
@@ -202,6 +203,8 @@ pub struct Txn<'c> {
     pub edited: Vec<usize>,
     /// No row is read in part.
     pub rows_whole: bool,
+    /// Where whole tables that are read are counted.
+    pub reading: Option<&'c Reading>,
     free: Map<u32, Rc<[bool]>>,
     pub archive: Vec<Archived>,
     pub lost: BTreeMap<LostKey, Lost>,
@@ -252,6 +255,7 @@ impl<'c> Txn<'c> {
             touched: Touched::default(),
             edited: Vec::new(),
             rows_whole: false,
+            reading: None,
             free: Map::default(),
             archive: Vec::new(),
             lost: BTreeMap::new(),

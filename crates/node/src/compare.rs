@@ -13,6 +13,7 @@ use crate::access::Columns;
 use crate::call::{self, Link};
 use crate::engine;
 use crate::node::{Node, timestamp};
+use crate::reading::{Look, ReadWatcher};
 use crate::routes::blocking;
 use crate::rows::key;
 use crate::state::{AttachedDatabase, Peer};
@@ -138,7 +139,16 @@ enum Ways {
 
 impl Node {
     /// Compares every table with a peer's, reads the rows on both sides anew, and holds what differs for a person.
-    pub async fn compare(self: &Arc<Node>, peer: &str) -> Result<Comparison> {
+    ///
+    /// # Errors
+    ///
+    /// `stopped`: the watcher wanted no more; what was found till then is held.
+    pub async fn compare(self: &Arc<Node>, peer: &str, watcher: ReadWatcher<'_>) -> Result<Comparison> {
+        let look = Look::default();
+        look.watched(watcher, self.compare_in(peer, &look)).await
+    }
+
+    pub(crate) async fn compare_in(self: &Arc<Node>, peer: &str, look: &Look) -> Result<Comparison> {
         let peer = self.state().peer(peer)?;
         let (link, said) = self.ask_standing(&peer).await?;
         let mut places = {
@@ -149,7 +159,11 @@ impl Node {
             match place.ways {
                 Ways::Known => {}
                 Ways::Digests => by_digest(place, &format!("{} does not let this server have its rows", peer.name)),
-                Ways::Rows => self.compare_table(&link, &peer, place).await?,
+                Ways::Rows => {
+                    let name = format!("{}.{}", place.found.database, place.found.table);
+                    look.begin(&name, Some(&peer.name), place.found.here.rows);
+                    self.compare_table(&link, &peer, place, look).await?;
+                }
             }
         }
         let (bytes_sent, bytes_received) = link.bytes();
@@ -345,8 +359,8 @@ impl ComparedRow {
 }
 
 impl Node {
-    async fn compare_table(self: &Arc<Node>, link: &Link, peer: &Peer, place: &mut Place) -> Result<()> {
-        match self.search(link, place).await {
+    async fn compare_table(self: &Arc<Node>, link: &Link, peer: &Peer, place: &mut Place, look: &Look) -> Result<()> {
+        match self.search(link, place, look).await {
             Err(e) if is_too_old(&e) => Err(too_old(peer)),
             done => done,
         }

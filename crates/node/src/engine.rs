@@ -1,4 +1,5 @@
 //! The engine's calls, as this crate uses them. All of them block.
+pub use lockstep_engine::change::ConflictKind;
 pub use lockstep_engine::config::{DatabaseConfig, Guard, MergeUnit, Policy, TableConfig};
 pub use lockstep_engine::database::{
     AttachOptions, AttachReport, AttachedTable, Balance, Conflict, ConflictState, Contact, Held, Operation, PendingRow,

@@ -36,6 +36,7 @@ pub mod platform;
 pub mod preview;
 pub mod proof;
 pub mod quarantine;
+pub mod reading;
 mod routes;
 pub mod rows;
 pub mod server;

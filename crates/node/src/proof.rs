@@ -7,6 +7,7 @@ use crate::call::Link;
 use crate::compare::{ComparedRow, Comparison, TableStanding};
 use crate::engine::{self, Balance, TableSummary, Verification};
 use crate::node::{Node, timestamp};
+use crate::reading::{Look, ReadWatcher};
 use crate::routes::{self, blocking};
 use crate::shelf::Shelf;
 use crate::state::Peer;
@@ -184,15 +185,24 @@ impl Node {
     }
 
     /// Compares with a peer, or with all, reads the application's rows again, and counts the balance anew.
-    pub async fn verify(self: &Arc<Node>, peer: Option<&str>) -> Result<Proof> {
+    ///
+    /// # Errors
+    ///
+    /// `stopped`: the watcher wanted no more; rows that were found to differ till then are held.
+    pub async fn verify(self: &Arc<Node>, peer: Option<&str>, watcher: ReadWatcher<'_>) -> Result<Proof> {
+        let look = Arc::new(Look::default());
+        look.watched(watcher, self.verify_in(peer, &look)).await
+    }
+
+    async fn verify_in(self: &Arc<Node>, peer: Option<&str>, look: &Arc<Look>) -> Result<Proof> {
         let peers = match peer {
             Some(name) => vec![self.state().peer(name)?],
             None => self.state().peers()?,
         };
-        let node = self.clone();
-        let (mine, mut proof) = blocking(move || node.verify_here()).await?;
+        let (node, shared) = (self.clone(), look.clone());
+        let (mine, mut proof) = blocking(move || node.verify_here(&shared)).await?;
         for peer in &peers {
-            let compared = self.compare(&peer.name).await;
+            let compared = self.compare_in(&peer.name, look).await;
             let (node, named) = (self.clone(), peer.clone());
             let mut entry = match compared {
                 Ok(compared) => {
@@ -248,7 +258,7 @@ impl Node {
         held.sum()
     }
 
-    fn verify_here(&self) -> Result<(Standing, Proof)> {
+    fn verify_here(&self, look: &Look) -> Result<(Standing, Proof)> {
         let mut proof = Proof {
             equal: true,
             tables: Vec::new(),
@@ -263,6 +273,8 @@ impl Node {
         for database in self.state().databases()? {
             let (summary, verification) = self.with_database(&database, |db| {
                 db.harvest(now)?;
+                look.begin(&database.name, None, db.summary()?.tables.iter().map(|t| t.rows).sum());
+                db.counts_in(look.reading());
                 let verification = db.verify(now)?;
                 Ok((db.summary()?, verification))
             })?;

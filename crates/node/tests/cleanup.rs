@@ -3,6 +3,7 @@ mod sites;
 
 use lockstep_engine::id::Millis;
 use lockstep_node::cleanup::Removed;
+use lockstep_node::reading::unwatched;
 use lockstep_node::{Home, Node, system_clock};
 use sites::{Site, pair};
 use std::sync::Arc;
@@ -39,9 +40,9 @@ async fn what_a_peer_lacks_stays_and_the_rest_goes_in_its_time() {
 
     // Cleaned and uncleaned agree, and the balance says what went.
     joiner.well("host").await;
-    let proof = joiner.node.verify(None).await.unwrap();
+    let proof = joiner.node.verify(None, &unwatched).await.unwrap();
     assert!(proof.equal && proof.balance.cleaned == 0, "{proof:?}");
-    let proof = host.node.verify(Some("joiner")).await.unwrap();
+    let proof = host.node.verify(Some("joiner"), &unwatched).await.unwrap();
     assert_eq!((proof.equal, proof.balance.cleaned, proof.balance.lost()), (true, 10, 0), "{proof:?}");
     let status = host.node.status().unwrap();
     let d = &status.databases[0];

@@ -4,13 +4,15 @@ mod sites;
 use lockstep_engine::value::Value;
 use lockstep_node::call::Error as CallError;
 use lockstep_node::compare::{Comparison, Shown, TableStanding};
+use lockstep_node::reading::{ReadSoFar, unwatched};
 use lockstep_wire::compare::{RangeName, Ranges, Rows};
 use lockstep_wire::message::Message;
 use rusqlite::config::DbConfig;
 use serde_json::json;
 use sites::{SOON, Site, pair};
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 const SCHEMA: &str = "
     CREATE TABLE team(id INTEGER PRIMARY KEY, number INTEGER, name TEXT, secret TEXT, badge BLOB);
@@ -54,11 +56,11 @@ fn table<'a>(compared: &'a Comparison, name: &str) -> &'a lockstep_node::compare
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_differ_are_named_from_either_side_and_shown_one_by_one() {
     let (a, b) = both(300, &[]).await;
-    let compared = b.node.compare("alpha").await.unwrap();
+    let compared = b.node.compare("alpha", &unwatched).await.unwrap();
     assert!(compared.equal, "{compared:?}");
     behind(&b, "UPDATE team SET name = 'odd' WHERE id = 7; DELETE FROM team WHERE id = 8");
     for (site, peer, kind) in [(&a, "beta", "only_here"), (&b, "alpha", "only_there")] {
-        let compared = site.node.compare(peer).await.unwrap();
+        let compared = site.node.compare(peer, &unwatched).await.unwrap();
         let team = table(&compared, "team");
         assert!(!compared.equal && table(&compared, "score").state == TableStanding::Equal);
         assert_eq!((team.state, team.different, team.only_here + team.only_there), (TableStanding::Different, 1, 1));
@@ -80,7 +82,7 @@ async fn rows_that_differ_are_named_from_either_side_and_shown_one_by_one() {
         assert!(columns.iter().all(|c| c.here.is_none() != c.there.is_none()));
         // Held, once, for a person; and the proof says so.
         assert_eq!(site.node.quarantine().unwrap().len(), 2);
-        let proof = site.node.verify(Some(peer)).await.unwrap();
+        let proof = site.node.verify(Some(peer), &unwatched).await.unwrap();
         let team = proof.tables.iter().find(|t| t.name == "d.team").unwrap();
         assert_eq!(
             (proof.equal, proof.held, team.differs[0].state, team.differs[0].differing.len()),
@@ -92,12 +94,33 @@ async fn rows_that_differ_are_named_from_either_side_and_shown_one_by_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_grows_with_the_rows_that_differ() {
     let (_a, b) = both(6_000, &[]).await;
-    let same = b.node.compare("alpha").await.unwrap();
+    let same = b.node.compare("alpha", &unwatched).await.unwrap();
     behind(&b, "UPDATE team SET name = 'odd' WHERE id IN (5, 700, 5999)");
-    let three = b.node.compare("alpha").await.unwrap();
+    let three = b.node.compare("alpha", &unwatched).await.unwrap();
     assert_eq!(table(&three, "team").different, 3);
     let bytes = |c: &Comparison| c.bytes_sent + c.bytes_received;
     assert!(bytes(&three) - bytes(&same) < 30_000, "{} {}", bytes(&same), bytes(&three));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_it_is_is_told_and_it_ends_when_nobody_waits() {
+    let (_a, b) = both(3_000, &[]).await;
+    let told = Mutex::new(Vec::new());
+    let watcher = |read: &ReadSoFar| {
+        told.lock().unwrap().push(read.clone());
+        ControlFlow::Continue(())
+    };
+    b.node.compare("alpha", &watcher).await.unwrap();
+    b.node.verify(Some("alpha"), &watcher).await.unwrap();
+    let told = told.into_inner().unwrap();
+    assert!(told.iter().all(|t| t.rows <= t.of));
+    let last = told.last().unwrap();
+    assert_eq!((last.peer.as_deref(), last.rows), (Some("alpha"), last.of));
+
+    let enough = |_: &ReadSoFar| ControlFlow::Break(());
+    assert_eq!(b.node.compare("alpha", &enough).await.unwrap_err().problem().code, "stopped");
+    assert_eq!(b.node.verify(None, &enough).await.unwrap_err().problem().code, "stopped");
+    assert!(b.node.verify(None, &unwatched).await.unwrap().equal, "and can be begun again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +147,7 @@ async fn under_writes_on_both_sides_nothing_is_called_different_but_what_is() {
     };
     let writers = [write(&a, 0), write(&b, 3)];
     for _ in 0..3 {
-        let compared = b.node.compare("alpha").await.unwrap();
+        let compared = b.node.compare("alpha", &unwatched).await.unwrap();
         let team = table(&compared, "team");
         let rows: Vec<String> = team.rows.iter().map(|r| r.key.to_string()).collect();
         assert_eq!(rows, ["400"], "{team:?}");
@@ -137,7 +160,7 @@ async fn under_writes_on_both_sides_nothing_is_called_different_but_what_is() {
     for _ in 0..2 {
         b.sync("alpha").await;
     }
-    let team = b.node.compare("alpha").await.unwrap();
+    let team = b.node.compare("alpha", &unwatched).await.unwrap();
     assert_eq!((table(&team, "team").different, table(&team, "team").under_way), (1, 0));
 }
 
@@ -145,12 +168,12 @@ async fn under_writes_on_both_sides_nothing_is_called_different_but_what_is() {
 async fn what_may_not_pass_is_not_asked_for_and_not_told() {
     let (a, b) = both(50, &["d.team.secret".to_owned()]).await;
     behind(&b, "UPDATE team SET name = 'odd' WHERE id = 7");
-    let compared = b.node.compare("alpha").await.unwrap();
+    let compared = b.node.compare("alpha", &unwatched).await.unwrap();
     assert_eq!(table(&compared, "team").rows[0].columns, ["name"]);
     let columns = b.node.compared_row("alpha", ("d", "team"), "different", &json!(7)).await.unwrap();
     assert!(columns.iter().all(|c| c.column != "secret"), "{columns:?}");
     behind(&a, "UPDATE team SET secret = 'other'");
-    let compared = a.node.compare("beta").await.unwrap();
+    let compared = a.node.compare("beta", &unwatched).await.unwrap();
     assert_eq!(table(&compared, "team").different, 1, "what does not pass is not looked at");
 }
 
@@ -171,7 +194,7 @@ async fn a_table_that_a_peer_does_not_give_is_compared_by_its_digest_alone() {
             Err(CallError::Refused { status: 403, .. })
         ));
     }
-    let compared = b.node.compare("alpha").await.unwrap();
+    let compared = b.node.compare("alpha", &unwatched).await.unwrap();
     assert_eq!(table(&compared, "team").state, TableStanding::NotShared);
     assert!(table(&compared, "score").rows.is_empty());
 }

@@ -6,6 +6,7 @@ use lockstep_engine::id::Millis;
 use lockstep_engine::value::Value;
 use lockstep_node::call;
 use lockstep_node::pair::Wanted;
+use lockstep_node::reading::unwatched;
 use lockstep_node::state::{RunResult, Trigger};
 use lockstep_node::status::Direction;
 use lockstep_wire::message::{Hello, Message as _, Pull, PullLimit, TableHello, Word};
@@ -54,10 +55,10 @@ async fn a_withheld_column_does_not_pass_and_still_reaches_the_others() {
     assert_eq!(g.texts(HASHES), ["ann:new", "bea:-", "gus:hash of gus"]);
     for site in [&a, &b, &g] {
         assert_eq!(site.texts(CITIES), ["ann:Oslo", "bea:Bern", "gus:Rome"]);
-        let proof = site.node.verify(None).await.unwrap();
+        let proof = site.node.verify(None, &unwatched).await.unwrap();
         assert!(proof.findings.is_empty() && proof.balance.lost() == 0, "{proof:?}");
     }
-    let proof = b.node.verify(Some("alpha")).await.unwrap();
+    let proof = b.node.verify(Some("alpha"), &unwatched).await.unwrap();
     assert!(proof.equal, "{proof:?}");
     let runs = b.node.state().runs(Millis(0), 100).unwrap();
     assert!(runs.iter().all(|r| r.result != RunResult::Failed), "{runs:?}");
@@ -69,13 +70,13 @@ async fn a_difference_in_what_is_shared_is_found_though_a_column_is_withheld() {
     pair(&b, &a, &["d.user.password_hash".into()]).await;
     a.app(&insert("ann"));
     b.well("alpha").await;
-    assert!(b.node.verify(Some("alpha")).await.unwrap().equal);
+    assert!(b.node.verify(Some("alpha"), &unwatched).await.unwrap().equal);
     // Behind the back of both: no trigger sees it.
     let db = b.open();
     db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
     db.execute_batch("UPDATE user SET city = 'nowhere'").unwrap();
     drop(db);
-    assert!(!b.node.verify(Some("alpha")).await.unwrap().equal);
+    assert!(!b.node.verify(Some("alpha"), &unwatched).await.unwrap().equal);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,7 @@ pub(crate) struct AlikeRow {
 
 /// Which one, and which side.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AlikeAsk {
     id: String,
@@ -65,6 +66,7 @@ pub(crate) async fn alike(app: AppHandle, ask: AlikeAsk) -> Result<AlikeView, Fa
 
 /// Which set, and which side.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecideAlikeAsk {
     id: String,

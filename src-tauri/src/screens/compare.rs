@@ -7,6 +7,7 @@ use super::plan::parted;
 use super::shapes::{Cell, ColumnDiff, Filter, Page, RowName, StorageClass, moment};
 use super::words::{Difference, Unverified};
 use crate::error::{self, Failure};
+use crate::events::Task;
 use crate::shell;
 use crate::view::{Count, Millis};
 use lockstep_node::Node;
@@ -92,17 +93,18 @@ pub(crate) struct ComparedRow {
 
 /// With whom.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompareAsk {
     peer: String,
 }
 
-/// Every table on both sides, down to the rows; what differs is held. Asks the peer.
+/// Every table on both sides, down to the rows; what differs is held. Asks the peer; tells how far it is.
 #[tauri::command]
 pub(crate) async fn compare(app: AppHandle, ask: CompareAsk) -> Result<CompareView, Failure> {
     let shell = shell::of(&app);
     let node = shell.home.node()?;
-    let found = node.compare(&ask.peer).await.map_err(told)?;
+    let found = node.compare(&ask.peer, &shell.look(&app, Task::Compare)).await.map_err(told)?;
     shell.changed(&app);
     Ok(CompareView {
         peer: found.peer,
@@ -110,6 +112,13 @@ pub(crate) async fn compare(app: AppHandle, ask: CompareAsk) -> Result<CompareVi
         equal: found.equal,
         tables: found.tables.into_iter().map(table).collect(),
     })
+}
+
+/// The comparing or verifying that is under way ends; what it found to differ is held.
+#[tauri::command]
+pub(crate) async fn stop_look(app: AppHandle) -> Result<(), Failure> {
+    shell::of(&app).stop_look();
+    Ok(())
 }
 
 fn told(error: lockstep_node::Error) -> Failure {
@@ -139,6 +148,7 @@ fn table(t: node_compare::ComparedTable) -> ComparedTable {
 
 /// Which rows of the last comparison, and which part of them.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompareRowsAsk {
     peer: String,
@@ -176,6 +186,7 @@ fn compared((database, table): (&str, &str), row: &node_compare::ComparedRow) ->
 
 /// Which row of the last comparison.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ComparedRowAsk {
     peer: String,
@@ -346,17 +357,19 @@ pub(crate) struct VerifiedPeer {
 
 /// With whom; null: with every peer.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyAsk {
     peer: Option<String>,
 }
 
-/// As `lockstep verify`: reads the rows again, counts the balance anew, compares with that peer or with all.
+/// As `lockstep verify`: reads the rows again, counts the balance anew, compares with that peer or with all. Tells how far
+/// it is.
 #[tauri::command]
 pub(crate) async fn verify(app: AppHandle, ask: VerifyAsk) -> Result<VerifyView, Failure> {
     let shell = shell::of(&app);
     let node = shell.home.node()?;
-    let proof = node.verify(ask.peer.as_deref()).await.map_err(told)?;
+    let proof = node.verify(ask.peer.as_deref(), &shell.look(&app, Task::Verify)).await.map_err(told)?;
     shell.changed(&app);
     Ok(verified(proof, Millis(node.now().0)))
 }

@@ -197,6 +197,7 @@ pub(crate) struct Refused {
 
 /// Which conflicts are asked for.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConflictsAsk {
     state: ConflictState,
@@ -223,6 +224,7 @@ pub(crate) async fn conflicts(app: AppHandle, ask: ConflictsAsk) -> Result<Confl
 
 /// Which one.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConflictAsk {
     id: String,
@@ -295,6 +297,7 @@ fn view(shown: ShownConflict, alike: Count, reveal: bool) -> ConflictView {
 
 /// What was decided.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecideAsk {
     decisions: Vec<Decision>,
@@ -340,6 +343,7 @@ pub(crate) async fn settle(app: &AppHandle, resolutions: Vec<Resolution>) -> Res
 
 /// Which one, and whether also where the row has changed since.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UndoAsk {
     id: String,
@@ -355,6 +359,7 @@ pub(crate) async fn undo(app: AppHandle, ask: UndoAsk) -> Result<Decided, Failur
 
 /// Which ones; null: all that were decided automatically.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReviewedAsk {
     ids: Option<Vec<String>>,

@@ -46,6 +46,7 @@ pub(crate) struct Retried {
 
 /// Which part of the quarantine.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuarantineAsk {
     reason: Option<HoldReason>,
@@ -99,6 +100,7 @@ pub(crate) fn says(reason: &str) -> &'static str {
 
 /// Which one; null: all.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetryAsk {
     id: Option<String>,
@@ -115,6 +117,7 @@ pub(crate) async fn retry_held(app: AppHandle, ask: RetryAsk) -> Result<Retried,
 
 /// Which one.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeldAsk {
     id: String,
@@ -185,6 +188,7 @@ pub(crate) async fn allow_deletes(app: AppHandle, ask: HeldAsk) -> Result<(), Fa
 
 /// Which one.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeldRowAsk {
     id: String,
@@ -217,6 +221,7 @@ pub(crate) async fn held_row(app: AppHandle, ask: HeldRowAsk) -> Result<Vec<Colu
 
 /// Which part of a set.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GuardedRowsAsk {
     id: String,

@@ -60,6 +60,7 @@ pub(crate) struct HistoryView {
 
 /// Which row, and which part.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HistoryAsk {
     row: RowName,
@@ -101,6 +102,7 @@ fn version(v: node_history::Version, reveal: bool) -> Version {
 
 /// A row and its version.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RestoreAsk {
     row: RowName,
@@ -136,6 +138,7 @@ pub(crate) struct FoundRow {
 
 /// Which rows, and which part.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FindAsk {
     filter: Filter,

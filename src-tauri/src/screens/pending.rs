@@ -56,6 +56,7 @@ impl Operation {
 
 /// Which part of the list.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PendingAsk {
     peer: Option<String>,

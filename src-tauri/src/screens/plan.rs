@@ -127,6 +127,7 @@ pub(crate) enum Choice {
 
 /// With whom.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlanAsk {
     peer: String,
@@ -226,6 +227,7 @@ async fn rows(node: &Arc<Node>, peer: &Peer, plan: &str, span: PlanSpan) -> Resu
 
 /// Which rows of a plan.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlanRowsAsk {
     peer: String,
@@ -269,6 +271,7 @@ pub(crate) async fn plan_rows(app: AppHandle, ask: PlanRowsAsk) -> Result<Page<P
 
 /// One change of a plan.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlanRowAsk {
     peer: String,
@@ -303,6 +306,7 @@ fn diff(c: PlanColumn, operation: &str, direction: &str, reveal: bool) -> Column
 
 /// A plan, and which changes of it.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApplyAsk {
     peer: String,

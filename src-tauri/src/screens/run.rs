@@ -55,6 +55,7 @@ pub(crate) struct RunIssue {
 
 /// Which run.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunAsk {
     id: String,

@@ -93,11 +93,13 @@ pub(crate) struct Rate {
 
 /// Which runs.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunsAsk {
     peer: Option<String>,
+    /// `2026-03-14`, local to this computer.
     day: Option<String>,
-    result: Option<String>,
+    result: Option<RunEnd>,
     offset: usize,
     limit: usize,
 }
@@ -113,7 +115,8 @@ async fn found(app: &AppHandle, back: Duration) -> Result<Vec<Run>, Failure> {
 fn wanted(runs: Vec<Run>, ask: &RunsAsk) -> Vec<RunRow> {
     let zone = TimeZone::system();
     let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
-    let runs = runs.into_iter().filter(|r| is(&ask.day, &day(r, &zone)) && is(&ask.result, r.result.name()));
+    let runs = runs.into_iter().filter(|r| is(&ask.day, &day(r, &zone)));
+    let runs = runs.filter(|r| ask.result.is_none_or(|wanted| wanted.word() == r.result.name()));
     runs.filter(|r| is(&ask.peer, &r.peer)).map(RunRow::of).collect()
 }
 
@@ -125,6 +128,7 @@ pub(crate) async fn runs(app: AppHandle, ask: RunsAsk) -> Result<Page<RunRow>, F
 
 /// For how many days.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RatesAsk {
     days: u32,
@@ -160,17 +164,20 @@ fn by_day(runs: &[Run], zone: &TimeZone) -> Vec<Rate> {
 
 /// Which runs, and as what.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportAsk {
     peer: Option<String>,
+    /// `2026-03-14`, local to this computer.
     day: Option<String>,
-    result: Option<String>,
+    result: Option<RunEnd>,
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
-enum Format {
+pub(crate) enum Format {
     Csv,
     Jsonl,
 }

@@ -54,6 +54,7 @@ pub(crate) async fn peers(app: AppHandle) -> Result<Vec<PeerSettings>, Failure> 
 
 /// One line of what is shared with a peer.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShareAsk {
     peer: String,
@@ -82,6 +83,7 @@ pub(crate) async fn set_share(app: AppHandle, ask: ShareAsk) -> Result<(), Failu
 
 /// Which peer.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetireAsk {
     peer: String,
@@ -154,6 +156,7 @@ fn title(name: &str) -> String {
 
 /// A setting and its value.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettingAsk {
     key: String,
@@ -171,6 +174,7 @@ pub(crate) async fn set_setting(app: AppHandle, ask: SettingAsk) -> Result<(), F
 
 /// A peer, and whether it is reviewed.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReviewAsk {
     peer: String,
@@ -206,6 +210,7 @@ pub(crate) struct Removed {
 
 /// Only looking, or doing it.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CleanupAsk {
     dry_run: bool,

@@ -60,6 +60,7 @@ fn suggested(file: &std::path::Path) -> String {
 
 /// Which files to look at.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InspectAsk {
     files: Vec<ChosenFile>,
@@ -105,6 +106,7 @@ pub(crate) async fn inspect(app: AppHandle, ask: InspectAsk) -> Result<Inspectio
 
 /// Which files, and how.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AttachAsk {
     files: Vec<ChosenFile>,
@@ -198,6 +200,7 @@ async fn accepted(app: &AppHandle, attach: &Attach, ids: &[String]) -> Result<Ve
 
 /// Which database.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DetachAsk {
     name: String,
@@ -230,6 +233,7 @@ fn named(share: Vec<Share>) -> Vec<String> {
 
 /// For how long, for what, and where to.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InviteAsk {
     expires_ms: String,
@@ -238,8 +242,9 @@ pub(crate) struct InviteAsk {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
-enum Carrier {
+pub(crate) enum Carrier {
     File,
     Picture,
 }
@@ -303,6 +308,7 @@ fn picture(line: &str) -> Result<String, Failure> {
 
 /// A pasted invite.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadInviteAsk {
     invite: String,

@@ -232,6 +232,7 @@ pub(crate) async fn tables(app: AppHandle) -> Result<Vec<TableView>, Failure> {
 
 /// A table, and what is said of it.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigureAsk {
     database: String,

@@ -120,6 +120,15 @@ impl HoldReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockstep_node::engine::ConflictKind as NodeKind;
+
+    #[test]
+    fn every_kind_of_conflict_has_its_word_and_its_reason() {
+        for kind in NodeKind::ALL {
+            assert_eq!(ConflictKind::named(kind.name()).word(), kind.name());
+        }
+        assert_eq!(ConflictKind::ALL.len(), NodeKind::ALL.len(), "and there is no word that the node does not say");
+    }
 
     #[test]
     fn a_clash_that_a_person_decides_is_under_review() {

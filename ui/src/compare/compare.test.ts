@@ -39,3 +39,11 @@ test("how far a long comparison is stands on the screen", async () => {
   expect(main.getByRole("progressbar")).toHaveAttribute("value", String(31200 / 48210));
   expect(main.getByText("31,200 of 48,210, about 14 s left")).toBeVisible();
 });
+
+test("a long comparison can be stopped, and ends where nobody reads it any more", async () => {
+  const host = open("compareProgress");
+  await userEvent.click(await screen.findByRole("button", { name: "Stop comparing" }));
+  expect(host.stopLook).toHaveBeenCalledTimes(1);
+  await userEvent.click(screen.getByRole("button", { name: /^Runs/ }));
+  expect(host.stopLook).toHaveBeenCalledTimes(2);
+});

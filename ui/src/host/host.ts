@@ -5,78 +5,96 @@
 // named `ask`. Every call rejects with a Failure. A call that decides or writes names what it means by a plan, an id,
 // a column and a side, never by a value of a row.
 import type {
+  AlikeAsk,
   AlikeView,
+  ApplyAsk,
+  AttachAsk,
   Attached,
   BalanceView,
-  Choice,
+  Changes,
   ChosenFile,
+  CleanupAsk,
   CleanupView,
   ColumnDiff,
+  CompareAsk,
   ComparedRow,
+  ComparedRowAsk,
+  CompareRowsAsk,
   CompareView,
+  ConfigureAsk,
+  ConflictAsk,
   ConflictPage,
-  ConflictState,
+  ConflictsAsk,
   ConflictView,
+  DecideAlikeAsk,
+  DecideAsk,
   Decided,
-  Decision,
-  Difference,
-  Direction,
+  DetachAsk,
+  ExportAsk,
   Failure,
-  Filter,
+  FindAsk,
   FoundRow,
   Guarded,
+  GuardedRowsAsk,
+  HeldAsk,
   HeldRow,
+  HeldRowAsk,
+  HistoryAsk,
   HistoryView,
-  HoldReason,
   HostEvent,
+  InitAsk,
+  InspectAsk,
   Inspection,
+  InviteAsk,
   Invited,
   InviteView,
-  Operation,
+  LoginAsk,
   Page,
   PairAsk,
   PairPreview,
-  PauseFor,
+  PauseAsk,
   PeerSettings,
+  PendingAsk,
   PendingRow,
+  PlanAsk,
   PlanRow,
+  PlanRowAsk,
+  PlanRowsAsk,
   PlanView,
+  QuarantineAsk,
   Rate,
+  RatesAsk,
+  ReadInviteAsk,
+  RestoreAsk,
+  RetireAsk,
   Retried,
+  RetryAsk,
+  ReviewAsk,
+  ReviewedAsk,
   RowName,
+  RunAsk,
   RunDetails,
-  RunEnd,
   RunRow,
+  RunsAsk,
   RunView,
   Setting,
-  Share,
-  Side,
+  SettingAsk,
+  ShareAsk,
   StatusView,
-  TableConfig,
+  SyncAsk,
   TableView,
+  UndoAsk,
+  VerifyAsk,
   VerifyView,
 } from "./types";
 
 export * from "./types";
 
 /** Which part of a list; `limit` is at most 200. */
-export interface Span {
-  offset: number;
-  limit: number;
-}
-
-/** Whether values of columns that look secret come too. Only when a person asked for it. */
-export interface CellReveal {
-  reveal: boolean;
-}
+export type Span = Pick<RunsAsk, "offset" | "limit">;
 
 /** Which runs; null: any. */
-export interface RunFilter {
-  peer: string | null;
-  /** `2026-03-14`, local to this computer. */
-  day: string | null;
-  result: RunEnd | null;
-}
+export type RunFilter = Omit<RunsAsk, keyof Span>;
 
 export interface Host {
   /** Tells of what happens without being asked. Returns what ends it. */
@@ -86,125 +104,108 @@ export interface Host {
   /** Everything at a glance. */
   status(): Promise<StatusView>;
   /** One session with that peer, or with every peer. A peer that failed is an entry with an error. */
-  syncNow(ask: { peer: string | null }): Promise<RunView>;
+  syncNow(ask: SyncAsk): Promise<RunView>;
   /** The session that runs ends after the batch it is in; what is committed stays. */
   stopSync(): Promise<void>;
   /** Where every value is: the evidence of "Values lost". Counts as kept, without reading the tables again. */
   balance(): Promise<BalanceView>;
   /**
    * As `lockstep verify`: reads the rows again, counts the balance anew, and compares with that peer, or with all. A peer
-   * that can't be asked is an entry with an error.
+   * that can't be asked is an entry with an error. Tells of its progress.
    */
-  verify(ask: { peer: string | null }): Promise<VerifyView>;
+  verify(ask: VerifyAsk): Promise<VerifyView>;
+  /** The comparing or verifying that is under way ends (`stopped`); what it found to differ is held. */
+  stopLook(): Promise<void>;
   /** Success per peer and day of the last days, oldest first; days without a run are left out. */
-  rates(ask: { days: number }): Promise<Rate[]>;
+  rates(ask: RatesAsk): Promise<Rate[]>;
   /** Background sync rests. */
-  pause(ask: { for: PauseFor }): Promise<void>;
+  pause(ask: PauseAsk): Promise<void>;
   resume(): Promise<void>;
 
   // Pending
   /** What a sync with that peer would do now. Asks the peer; `unreachable` when it is away. Changes nothing. */
-  plan(ask: { peer: string }): Promise<PlanView>;
+  plan(ask: PlanAsk): Promise<PlanView>;
   /** The plan's rows. `plan_moved` when the node no longer has that plan. */
-  planRows(
-    ask: {
-      peer: string;
-      plan: string;
-      direction: Direction;
-      operation: Operation | null;
-      filter: Filter;
-    } & Span,
-  ): Promise<Page<PlanRow>>;
+  planRows(ask: PlanRowsAsk): Promise<Page<PlanRow>>;
   /** One change of the plan, column by column, changed ones first. */
-  planRow(ask: { peer: string; plan: string; id: string } & CellReveal): Promise<ColumnDiff[]>;
+  planRow(ask: PlanRowAsk): Promise<ColumnDiff[]>;
   /** Applies exactly that plan or nothing (`plan_moved`). What is not chosen is held as under `review`. */
-  applyPlan(ask: { peer: string; plan: string; choice: Choice }): Promise<RunView>;
+  applyPlan(ask: ApplyAsk): Promise<RunView>;
   /** What peers lack, as known here; for when they can't be asked. */
-  pending(ask: { peer: string | null; filter: Filter } & Span): Promise<Page<PendingRow>>;
+  pending(ask: PendingAsk): Promise<Page<PendingRow>>;
   /** What the delete guard holds. */
   guarded(): Promise<Guarded[]>;
   /** The rows of one of these sets. */
-  guardedRows(ask: { id: string } & Span): Promise<Page<RowName>>;
+  guardedRows(ask: GuardedRowsAsk): Promise<Page<RowName>>;
   /** Lets exactly these deletes through. */
-  allowDeletes(ask: { id: string }): Promise<void>;
+  allowDeletes(ask: HeldAsk): Promise<void>;
 
   // Conflicts and quarantine
-  conflicts(ask: { state: ConflictState; filter: Filter } & Span): Promise<ConflictPage>;
-  conflict(ask: { id: string } & CellReveal): Promise<ConflictView>;
+  conflicts(ask: ConflictsAsk): Promise<ConflictPage>;
+  conflict(ask: ConflictAsk): Promise<ConflictView>;
   /** Settles these, each as a new write. `anyway`: also where the row has changed since. */
-  decide(ask: { decisions: Decision[]; anyway: boolean }): Promise<Decided>;
+  decide(ask: DecideAsk): Promise<Decided>;
   /** What keeping that side in all conflicts like this one would do. Changes nothing. */
-  alike(ask: { id: string; side: Side } & CellReveal): Promise<AlikeView>;
+  alike(ask: AlikeAsk): Promise<AlikeView>;
   /** Does it, to exactly that set (`plan_moved`). */
-  decideAlike(ask: { id: string; side: Side; plan: string }): Promise<Decided>;
+  decideAlike(ask: DecideAlikeAsk): Promise<Decided>;
   /** Takes a decision back, as a new write of what was shown before it. `row_changed` unless `anyway`. */
-  undo(ask: { id: string; anyway: boolean }): Promise<Decided>;
+  undo(ask: UndoAsk): Promise<Decided>;
   /** Marks as looked at; null: all that were decided automatically. Returns how many. */
-  markReviewed(ask: { ids: string[] | null }): Promise<string>;
-  quarantine(ask: { reason: HoldReason | null; filter: Filter } & Span): Promise<Page<HeldRow>>;
+  markReviewed(ask: ReviewedAsk): Promise<string>;
+  quarantine(ask: QuarantineAsk): Promise<Page<HeldRow>>;
   /** What a held change would do, column by column. */
-  heldRow(ask: { id: string } & CellReveal): Promise<ColumnDiff[]>;
+  heldRow(ask: HeldRowAsk): Promise<ColumnDiff[]>;
   /** Tries one again, or all. */
-  retryHeld(ask: { id: string | null }): Promise<Retried>;
+  retryHeld(ask: RetryAsk): Promise<Retried>;
   /** Lets one through. */
-  allowHeld(ask: { id: string }): Promise<Retried>;
+  allowHeld(ask: HeldAsk): Promise<Retried>;
 
   // Runs
-  runs(ask: RunFilter & Span): Promise<Page<RunRow>>;
-  run(ask: { id: string }): Promise<RunDetails>;
+  runs(ask: RunsAsk): Promise<Page<RunRow>>;
+  run(ask: RunAsk): Promise<RunDetails>;
   /** The run and the node's state as text for whoever is asked for help. No value of a row, no secret. */
-  diagnostics(ask: { id: string }): Promise<string>;
+  diagnostics(ask: RunAsk): Promise<string>;
   /** Asks where to save, and writes the runs there. Resolves to the file's name, or null if nothing was chosen. */
-  exportRuns(ask: RunFilter & { format: "csv" | "jsonl" }): Promise<string | null>;
+  exportRuns(ask: ExportAsk): Promise<string | null>;
 
   // Compare
   /**
    * Holds every table against the peer's, reads the rows of both sides again, and holds those that differ for a person.
-   * Asks the peer.
+   * Asks the peer; tells of its progress.
    */
-  compare(ask: { peer: string }): Promise<CompareView>;
+  compare(ask: CompareAsk): Promise<CompareView>;
   /** The rows of a table that the last comparison found to differ in that way; the filter's text looks at keys. */
-  compareRows(
-    ask: { peer: string; database: string; table: string; difference: Difference; filter: Filter } & Span,
-  ): Promise<Page<ComparedRow>>;
+  compareRows(ask: CompareRowsAsk): Promise<Page<ComparedRow>>;
   /** One differing row: `before` is what is here, `after` what is there. */
-  comparedRow(
-    ask: { peer: string; row: RowName; difference: Difference } & CellReveal,
-  ): Promise<ColumnDiff[]>;
+  comparedRow(ask: ComparedRowAsk): Promise<ColumnDiff[]>;
 
   // Row history
   /** Rows of a table by key or identity, deleted ones too. `table` of the filter is `DB.TABLE`. */
-  findRows(ask: { filter: Filter } & Span & CellReveal): Promise<Page<FoundRow>>;
+  findRows(ask: FindAsk): Promise<Page<FoundRow>>;
   /** Every known version of a row, the newest first. */
-  history(ask: { row: RowName } & Span & CellReveal): Promise<HistoryView>;
+  history(ask: HistoryAsk): Promise<HistoryView>;
   /**
    * Brings a version back as a new write. `seen`: the latest version that is shown; `row_changed` where there is a later
    * one by now, unless `anyway`.
    */
-  restore(ask: { row: RowName; version: string; seen: string | null; anyway: boolean }): Promise<void>;
+  restore(ask: RestoreAsk): Promise<void>;
 
   // Set-up
   /** Makes this computer's node. */
-  init(ask: { name: string }): Promise<void>;
+  init(ask: InitAsk): Promise<void>;
   /** The desktop's own dialog; empty if nothing was chosen. Names are suggested from the files. */
   chooseFiles(): Promise<ChosenFile[]>;
   /** What is in the files. Changes nothing. */
-  inspect(ask: { files: ChosenFile[] }): Promise<Inspection>;
+  inspect(ask: InspectAsk): Promise<Inspection>;
   /** Writes a backup, installs capture, enters the rows; tells of its progress. `accepted`: suggestions by id. */
-  attach(ask: {
-    files: ChosenFile[];
-    accepted: string[];
-    /** What a person says of single tables, in place of what the configuration says. */
-    tables: { database: string; table: string; config: TableConfig }[];
-    wal: boolean;
-    backup: boolean;
-  }): Promise<Attached>;
+  attach(ask: AttachAsk): Promise<Attached>;
   /** Removes every trace of Lockstep from the file. */
-  detach(ask: { name: string }): Promise<void>;
+  detach(ask: DetachAsk): Promise<void>;
   /** Makes an invite and, after the desktop's dialog, puts it into a file, as text or as a QR code; null: cancelled. */
-  invite(ask: { expires_ms: string; share: Share[]; to: "file" | "picture" }): Promise<Invited | null>;
+  invite(ask: InviteAsk): Promise<Invited | null>;
   /** Reads a pasted invite, without asking anyone. */
-  readInvite(ask: { invite: string }): Promise<InviteView>;
+  readInvite(ask: ReadInviteAsk): Promise<InviteView>;
   /** What pairing would mean, table by table. Asks the peer; exchanges nothing, uses nothing up. */
   previewPair(ask: PairAsk): Promise<PairPreview>;
   /** Pairs and runs the first sync; tells of its progress. Safe to repeat after an interruption. */
@@ -213,19 +214,19 @@ export interface Host {
   // Settings
   tables(): Promise<TableView[]>;
   /** Says how one table is synced from now on. */
-  configure(ask: { database: string; table: string; config: TableConfig }): Promise<void>;
+  configure(ask: ConfigureAsk): Promise<void>;
   peers(): Promise<PeerSettings[]>;
-  setShare(ask: { peer: string; share: Share }): Promise<void>;
-  setPeerReview(ask: { peer: string; review: boolean }): Promise<void>;
+  setShare(ask: ShareAsk): Promise<void>;
+  setPeerReview(ask: ReviewAsk): Promise<void>;
   /** Cuts the peer off at once, for good. */
-  retirePeer(ask: { peer: string }): Promise<void>;
+  retirePeer(ask: RetireAsk): Promise<void>;
   settings(): Promise<Setting[]>;
   /** `bad_setting` names what is wrong with the value. */
-  setSetting(ask: { key: string; value: string }): Promise<void>;
+  setSetting(ask: SettingAsk): Promise<void>;
   /** What retention would remove (`dry_run`), or removes. */
-  cleanup(ask: { dry_run: boolean }): Promise<CleanupView>;
+  cleanup(ask: CleanupAsk): Promise<CleanupView>;
   startsAtLogin(): Promise<boolean>;
-  setStartAtLogin(ask: { on: boolean }): Promise<void>;
+  setStartAtLogin(ask: LoginAsk): Promise<void>;
   /** Whether the desktop is dark; null: it doesn't say. */
   desktopIsDark(): Promise<boolean | null>;
 }

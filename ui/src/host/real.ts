@@ -17,6 +17,7 @@ export function realHost(): Host {
     stopSync: () => invoke("stop_sync"),
     balance: () => invoke("balance"),
     verify: (ask) => invoke("verify", { ask }),
+    stopLook: () => invoke("stop_look"),
     rates: (ask) => invoke("rates", { ask }),
     pause: (ask) => invoke("pause", { ask }),
     resume: () => invoke("resume"),

@@ -918,6 +918,153 @@ export type Unverified = "differs" | "behind" | "config_differs";
 /** How a version ended: it shows, a later write knew and replaced it, it lost a conflict, was deleted, is held. */
 export type VersionEnd = "visible" | "lost" | "deleted" | "held" | "superseded";
 
+/** Which one, and which side. */
+export type AlikeAsk = { id: string, side: Side, reveal: boolean, };
+
+/** Which set, and which side. */
+export type DecideAlikeAsk = { id: string, side: Side, plan: string, };
+
+/** With whom. */
+export type CompareAsk = { peer: string, };
+
+/** Which rows of the last comparison, and which part of them. */
+export type CompareRowsAsk = { peer: string, database: string, table: string, difference: Difference, filter: Filter, offset: number, limit: number, };
+
+/** Which row of the last comparison. */
+export type ComparedRowAsk = { peer: string, row: RowName, difference: Difference, reveal: boolean, };
+
+/** With whom; null: with every peer. */
+export type VerifyAsk = { peer: string | null, };
+
+/** Which conflicts are asked for. */
+export type ConflictsAsk = { state: ConflictState, filter: Filter, offset: number, limit: number, };
+
+/** Which one. */
+export type ConflictAsk = { id: string, reveal: boolean, };
+
+/** What was decided. */
+export type DecideAsk = { decisions: Array<Decision>, anyway: boolean, };
+
+/** Which one, and whether also where the row has changed since. */
+export type UndoAsk = { id: string, anyway: boolean, };
+
+/** Which ones; null: all that were decided automatically. */
+export type ReviewedAsk = { ids: Array<string> | null, };
+
+/** Which part of the quarantine. */
+export type QuarantineAsk = { reason: HoldReason | null, filter: Filter, offset: number, limit: number, };
+
+/** Which one; null: all. */
+export type RetryAsk = { id: string | null, };
+
+/** Which one. */
+export type HeldAsk = { id: string, };
+
+/** Which one. */
+export type HeldRowAsk = { id: string, reveal: boolean, };
+
+/** Which part of a set. */
+export type GuardedRowsAsk = { id: string, offset: number, limit: number, };
+
+/** Which row, and which part. */
+export type HistoryAsk = { row: RowName, offset: number, limit: number, reveal: boolean, };
+
+/** A row and its version. */
+export type RestoreAsk = { row: RowName, version: string, 
+/** The latest version that the person was shown: `row_changed` if there is a later one by now. */
+seen: string | null, 
+/** Whatever was written since. */
+anyway: boolean, };
+
+/** Which rows, and which part. */
+export type FindAsk = { filter: Filter, offset: number, limit: number, reveal: boolean, };
+
+/** Which part of the list. */
+export type PendingAsk = { peer: string | null, filter: Filter, offset: number, limit: number, };
+
+/** With whom. */
+export type PlanAsk = { peer: string, };
+
+/** Which rows of a plan. */
+export type PlanRowsAsk = { peer: string, plan: string, direction: Direction, operation: Operation | null, filter: Filter, offset: number, limit: number, };
+
+/** One change of a plan. */
+export type PlanRowAsk = { peer: string, plan: string, id: string, reveal: boolean, };
+
+/** A plan, and which changes of it. */
+export type ApplyAsk = { peer: string, plan: string, choice: Choice, };
+
+/** Which run. */
+export type RunAsk = { id: string, };
+
+/** Which runs. */
+export type RunsAsk = { peer: string | null, 
+/** `2026-03-14`, local to this computer. */
+day: string | null, result: RunEnd | null, offset: number, limit: number, };
+
+/** For how many days. */
+export type RatesAsk = { days: number, };
+
+/** Which runs, and as what. */
+export type ExportAsk = { peer: string | null, 
+/** `2026-03-14`, local to this computer. */
+day: string | null, result: RunEnd | null, format: Format, };
+
+export type Format = "csv" | "jsonl";
+
+/** One line of what is shared with a peer. */
+export type ShareAsk = { peer: string, share: Share, };
+
+/** Which peer. */
+export type RetireAsk = { peer: string, };
+
+/** A setting and its value. */
+export type SettingAsk = { key: string, value: string, };
+
+/** A peer, and whether it is reviewed. */
+export type ReviewAsk = { peer: string, review: boolean, };
+
+/** Only looking, or doing it. */
+export type CleanupAsk = { dry_run: boolean, };
+
+/** Which files to look at. */
+export type InspectAsk = { files: Array<ChosenFile>, };
+
+/** Which files, and how. */
+export type AttachAsk = { files: Array<ChosenFile>, 
+/** Suggestions, by their ids. */
+accepted: Array<string>, 
+/** What a person says of single tables. */
+tables: Array<ConfigureAsk>, wal: boolean, backup: boolean, };
+
+/** Which database. */
+export type DetachAsk = { name: string, };
+
+/** For how long, for what, and where to. */
+export type InviteAsk = { expires_ms: string, share: Array<Share>, to: Carrier, };
+
+export type Carrier = "file" | "picture";
+
+/** A pasted invite. */
+export type ReadInviteAsk = { invite: string, };
+
+/** A table, and what is said of it. */
+export type ConfigureAsk = { database: string, table: string, config: TableConfig, };
+
+/** With whom. */
+export type SyncAsk = { 
+/** With that peer; null: with every peer. */
+peer: string | null, };
+
+/** For how long. */
+export type PauseAsk = { for: PauseFor, };
+
+/** What this computer's node shall be called. */
+export type InitAsk = { name: string, };
+
+/** From the next login on. */
+export type LoginAsk = { on: boolean, };
+
 /** A part of a list, in the node's order. */
 export type Page<T> = { 
 /** At most 200. */

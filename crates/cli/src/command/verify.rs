@@ -41,7 +41,7 @@ fn differences(proof: &Proof) -> String {
 pub async fn verify(context: &Context, name: Option<&str>) -> Result<Outcome, Failure> {
     let node = context.node()?;
     let bar = Bar::new(context.json);
-    let proof = node.verify(name).await;
+    let proof = node.verify(name, &|read| bar.reading(read)).await;
     bar.done();
     let proof = proof?;
     let rows = proof.tables.iter().map(|t| {

@@ -4,7 +4,9 @@
 //! what was asked, ends the search with an error.
 use super::{ComparedRow, MOVES, Place, TableStanding};
 use crate::call::Link;
+use crate::engine;
 use crate::node::Node;
+use crate::reading::Look;
 use crate::routes;
 use crate::{Error, Result};
 use lockstep_engine::compare::{Apart, Ask, Differing, Kind, Range, RangeSum, RowState, Search, Seen, Side, judge};
@@ -121,14 +123,18 @@ impl Node {
     }
 
     /// Finds the rows of a table that differ, and holds them.
-    pub(super) async fn search(self: &Arc<Node>, link: &Link, place: &mut Place) -> Result<()> {
+    pub(super) async fn search(self: &Arc<Node>, link: &Link, place: &mut Place, look: &Look) -> Result<()> {
         let (table, without) = (place.found.table.clone(), place.without.clone());
         let name = place.database.name.clone();
         let peer = Peer { link, database: &name, table: &table, without: &without };
         let now = self.now();
         let mine = {
-            let (table, without) = (table.clone(), without.clone());
-            self.on_table(&place.database, move |db| db.range_sums(&table, &without, now)).await?
+            let (table, without, reading) = (table.clone(), without.clone(), look.reading());
+            let sums = move |db: &mut engine::Database| {
+                db.counts_in(reading);
+                db.range_sums(&table, &without, now)
+            };
+            self.on_table(&place.database, sums).await?
         };
         let mut search = Search::new(mine.read);
         let total = search.total();

@@ -57,6 +57,7 @@ export function world(): Host {
     stopSync: async () => {},
     balance: async () => overview.balance(),
     verify: async () => overview.verified(),
+    stopLook: async () => {},
     rates: async ({ days }) => overview.rates(days),
     pause: async () => {},
     resume: async () => {},
