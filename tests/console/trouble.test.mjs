@@ -16,14 +16,14 @@ test("a window that is open while things go wrong", async (t) => {
     await window.press("Pending");
     await window.says(/as planned/);
     there("UPDATE event SET location = 'as it is now' WHERE id = 1");
-    await window.press("Apply…");
+    await window.press("Apply all…");
     await window.press("Apply");
     await window.says(/Something moved since the plan was made; nothing was applied/);
     const shown = "SELECT count(*) FROM event WHERE location IN ('as planned', 'as it is now')";
     assert.equal(here(shown), "0");
     await window.press("Make the plan anew");
     await window.says(/as it is now/);
-    await window.press("Apply…");
+    await window.press("Apply all…");
     await window.press("Apply");
     await until("the plan to be applied", () => here(shown) !== "0");
     await window.says(/Nothing is pending with venue-server/);
