@@ -14,7 +14,8 @@ pub struct Source {
 impl Source {
     /// Written by a tool: nobody reads it line by line.
     pub fn is_generated(&self) -> bool {
-        self.name.ends_with(".lock") || self.name.ends_with("package-lock.json")
+        let tools = [".lock", "package-lock.json", "ui/src/host/types.ts"];
+        tools.iter().any(|name| self.name.ends_with(name))
     }
 }
 
