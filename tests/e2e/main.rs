@@ -19,6 +19,7 @@ mod identity;
 mod line;
 mod merge;
 mod migrations;
+mod prompt;
 mod proxy;
 mod references;
 mod refused;

@@ -87,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// Why a command did nothing.
+/// Why a command did not do all that it was asked to.
 #[derive(Debug)]
 pub struct Failure {
     problem: Problem,
@@ -97,8 +97,13 @@ pub struct Failure {
 impl Failure {
     /// The person said something that can't be done.
     pub fn usage(code: &str, message: impl Into<String>, hint: &str) -> Failure {
+        Failure { exit: Exit::Usage, ..Failure::failed(code, message, hint) }
+    }
+
+    /// It was said well, and did not come to pass.
+    pub fn failed(code: &str, message: impl Into<String>, hint: &str) -> Failure {
         let hint = Some(hint.to_owned()).filter(|h| !h.is_empty());
-        Failure { problem: Problem { code: code.to_owned(), message: message.into(), hint }, exit: Exit::Usage }
+        Failure { problem: Problem { code: code.to_owned(), message: message.into(), hint }, exit: Exit::Failed }
     }
 }
 

@@ -278,6 +278,39 @@ fn a_declined_or_broken_invite_pairs_nothing() {
     assert_eq!(host.well(&["peers"])["peers"], json!([]));
 }
 
+#[test]
+fn a_share_that_names_nothing_is_refused_and_of_nothing_nothing_is_claimed() {
+    let (mut host, joiner) = (Site::attached("hq"), Site::attached("pit"));
+    host.serve();
+    let refused = |(status, json): (i32, Value)| {
+        assert_eq!((status, &json["error"]["code"]), (1, &json!("unknown_table")), "{json}");
+        assert!(json["error"]["message"].as_str().is_some_and(|m| m.contains("`users.nix`")), "{json}");
+    };
+    refused(host.json(&["invite", "--share", "users.nix"]));
+    let invite = host.well(&["invite"])["invite"].as_str().unwrap().to_owned();
+    let mistyped = joiner.run(&["--json", "pair", "-", "--yes", "--share", "users.nix"], &invite);
+    refused((mistyped.status, mistyped.json()));
+    assert_eq!(host.well(&["peers"])["peers"], json!([]), "nobody was asked");
+    let paired = joiner.run(&["--json", "pair", "-", "--yes", "--share", "users.user"], &invite);
+    assert_eq!(paired.status, 0, "{}{}", paired.out, paired.err);
+    refused(host.json(&["peers", "share", "pit", "users.nix", "both"]));
+    assert_eq!(host.well(&["peers"])["peers"][0]["shares"].as_array().map(Vec::len), Some(1));
+
+    // A file without a table: there is nothing to compare.
+    for (site, peer) in [(&joiner, "hq"), (&host, "pit")] {
+        let file = site.dir.path().join("empty.db");
+        Connection::open(&file).unwrap().execute_batch("PRAGMA user_version = 1").unwrap();
+        site.well(&["attach", &format!("empty={}", file.display())]);
+        site.well(&["peers", "share", peer, "empty", "both"]);
+        site.well(&["peers", "share", peer, "users.user", "none"]);
+    }
+    let (status, synced) = joiner.json(&["sync"]);
+    let entry = &synced["peers"][0];
+    assert_eq!((status, &entry["verified"], &entry["result"]), (4, &json!(false), &json!("partial")), "{synced}");
+    assert!(entry["error"]["message"].as_str().is_some_and(|m| m.contains("nothing was compared")), "{synced}");
+    assert_eq!(joiner.json(&["verify"]).0, 4);
+}
+
 #[cfg(unix)]
 #[test]
 fn no_row_s_value_leaves_the_databases_and_the_agent_ends_when_it_is_asked_to() {

@@ -140,7 +140,13 @@ async fn couriers(node: Arc<Node>, mut stop: Stop) -> Result<()> {
     let mut paired = Vec::new();
     loop {
         let asked = node.clone();
-        match blocking(move || Ok(asked.state().peers()?)).await {
+        let roll_call = move || {
+            for name in asked.state().take_back_unconfirmed(asked.now())? {
+                tracing::info!(%name, "a pairing that nobody confirmed was taken back");
+            }
+            Ok(asked.state().peers()?)
+        };
+        match blocking(roll_call).await {
             Ok(peers) => {
                 // Requests that are held for a peer that was retired end.
                 let now: Vec<NodeId> = peers.iter().map(|p| p.node).collect();

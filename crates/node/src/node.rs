@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use crate::{pair, platform};
 use jiff::Timestamp;
 use lockstep_engine::id::{Millis, Vector};
-use lockstep_wire::message::{DatabaseHello, Hello};
+use lockstep_wire::message::{DatabaseHello, Hello, Word};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -356,6 +356,10 @@ impl Node {
     /// Remembers what a peer's hello says.
     pub(crate) fn greeted(&self, peer: NodeId, hello: &Hello, clock_offset: Option<i64>) -> Result<()> {
         let now = self.now();
+        match hello.word {
+            Word::First | Word::Further | Word::Last => self.state.confirmed(peer)?,
+            Word::Look => {}
+        }
         // What it says of databases that are not shared with it is not asked for, and not believed.
         let access = self.state.access(peer)?;
         let shared = || hello.databases.iter().filter(|d| access.names(&d.name));

@@ -159,9 +159,7 @@ impl Node {
         let mut share: Vec<Share> = if share.is_empty() {
             attached.iter().map(|d| Share::whole(d.name.clone())).collect()
         } else {
-            for what in share {
-                self.state().database(what.split('.').next().unwrap_or(what))?;
-            }
+            share.iter().try_for_each(|what| self.check_named(what))?;
             share.iter().map(|what| Share::whole(what.clone())).collect()
         };
         if share.is_empty() {
@@ -191,6 +189,7 @@ impl Node {
         if !good_address(&invite.address) {
             return Err(PairError::BadAddress { address: invite.address.clone() }.into());
         }
+        share.iter().try_for_each(|what| self.check_named(what))?;
         let link = Link::new(self.identity(), invite.node, &invite.address)?;
         self.withhold(&mut share.iter().map(Share::whole).collect(), without)?;
         let lines = share.iter().map(Share::whole).collect();

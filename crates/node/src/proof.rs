@@ -386,13 +386,14 @@ fn take_over(proof: &mut Proof, compared: Comparison) {
 
 /// The same, by what an absent peer said last.
 fn compare(proof: &mut Proof, mine: &Standing, theirs: &Standing, access: &Access, peer: &str) -> bool {
-    let mut all = !theirs.is_empty();
+    let (mut all, mut compared) = (true, false);
     for ((database, table), mine) in mine {
         if !access.of(database, table).passes() {
             continue;
         }
         // What the peer has never named, it does not have or does not share.
         let Some(theirs) = theirs.get(&(database.clone(), table.clone())) else { continue };
+        compared = true;
         let same = mine.vector == theirs.vector && !mine.under_way && !theirs.under_way;
         let state = match (same, mine.digest == theirs.digest) {
             (true, true) => continue,
@@ -416,5 +417,5 @@ fn compare(proof: &mut Proof, mine: &Standing, theirs: &Standing, access: &Acces
             });
         }
     }
-    all
+    all && compared
 }

@@ -599,17 +599,19 @@ fn unverified(code: &str, tables: &[TableEntry]) -> Problem {
     let message = [
         said("differs", "the two sides have the same writes and different rows"),
         said("moved", "written to all the while"),
+        said("one_way", "goes one way, and its receiver wrote to it"),
         said("config_differs", "configured differently on the two sides"),
         said("missing_here", "not there on this side"),
         said("missing_there", "not there on the other side"),
     ];
-    let hint = match code {
-        "differs" => "`lockstep verify` finds the rows",
-        _ => "what was exchanged is safe; the tables named are compared when they can be",
+    let found: Vec<String> = message.into_iter().flatten().collect();
+    let (message, hint) = match code {
+        "differs" => (found.join("; "), "`lockstep verify` finds the rows"),
+        _ if found.is_empty() => (
+            "no table is shared that both sides have, so nothing was compared".to_owned(),
+            "`lockstep peers` on both nodes says what is shared",
+        ),
+        _ => (found.join("; "), "what was exchanged is safe; the tables named are compared when they can be"),
     };
-    Problem {
-        code: code.to_owned(),
-        message: message.into_iter().flatten().collect::<Vec<_>>().join("; "),
-        hint: Some(hint.to_owned()),
-    }
+    Problem { code: code.to_owned(), message, hint: Some(hint.to_owned()) }
 }

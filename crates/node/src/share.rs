@@ -13,6 +13,12 @@ use std::collections::BTreeSet;
 /// Why what is shared can't be changed like that.
 #[derive(Debug, thiserror::Error)]
 pub enum ShareError {
+    /// No synced table of that name, here or at a peer.
+    #[error("there is no synced table `{what}`, so nothing would be shared by that name")]
+    UnknownTable {
+        /// `DB.TABLE`
+        what: String,
+    },
     /// Not `DB.TABLE.COLUMN`.
     #[error("`{what}` is not a column of the form DB.TABLE.COLUMN")]
     NotAColumn {
@@ -59,6 +65,7 @@ impl ShareError {
     /// Stable, for scripts.
     pub fn code(&self) -> &'static str {
         match self {
+            ShareError::UnknownTable { .. } => "unknown_table",
             ShareError::NotAColumn { .. } => "bad_column",
             ShareError::UnknownColumn { .. } => "unknown_column",
             ShareError::Identifies { .. } => "column_identifies",
@@ -71,7 +78,9 @@ impl ShareError {
     pub fn hint(&self) -> &'static str {
         match self {
             ShareError::NotAColumn { .. } => "for example: users.user.password_hash",
-            ShareError::UnknownColumn { .. } => "`lockstep tables` lists what is synced",
+            ShareError::UnknownTable { .. } | ShareError::UnknownColumn { .. } => {
+                "`lockstep tables` lists what is synced"
+            }
             ShareError::Identifies { .. } => "withhold the whole table (`none`), or name another identity key",
             ShareError::WithheldThere { .. } => "name all columns that shall not pass on that node",
             ShareError::Given { .. } => "retire that node, and pair it anew with an empty file",
@@ -101,6 +110,19 @@ pub fn looks_secret(column: &str) -> bool {
 }
 
 impl Node {
+    /// Refuses a line, `DB` or `DB.TABLE`, that names nothing: a mistyped name would share nothing, or keep nothing back.
+    /// A table that only peers have counts.
+    pub(crate) fn check_named(&self, what: &str) -> Result<()> {
+        let (name, table) = what.split_once('.').map_or((what, None), |(name, table)| (name, Some(table)));
+        let database = self.state().database(name)?;
+        let Some(table) = table else { return Ok(()) };
+        let summary = self.with_database(&database, crate::engine::Database::summary)?;
+        if summary.tables.iter().any(|t| t.name == table) {
+            return Ok(());
+        }
+        Err(ShareError::UnknownTable { what: what.to_owned() }.into())
+    }
+
     /// Adds columns, named `DB.TABLE.COLUMN`, that go neither way. Each has to be of a table that a line covers.
     pub(crate) fn withhold(&self, shares: &mut Vec<Share>, columns: &[String]) -> Result<()> {
         for what in columns {
@@ -149,9 +171,12 @@ impl Node {
         without: &[String],
     ) -> Result<(Vec<Share>, Vec<String>)> {
         let peer = self.state().peer(peer)?;
-        self.state().database(what.split('.').next().unwrap_or(what))?;
-        let required = self.check_columns(what, without)?;
         let before = self.state().shares(peer.node)?.into_iter().find(|s| s.what == what);
+        // A line whose table went since can still be changed.
+        if before.is_none() {
+            self.check_named(what)?;
+        }
+        let required = self.check_columns(what, without)?;
         let given = before.iter().flat_map(|s| &s.without).find(|c| !without.contains(c));
         if let (Some(column), true) = (given, direction.passes()) {
             let (what, column) = (what.to_owned(), column.clone());

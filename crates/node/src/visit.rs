@@ -99,5 +99,6 @@ pub(crate) fn equal(mine: &[DatabaseHello], theirs: &[DatabaseHello]) -> bool {
             })
         })
     };
-    !mine.is_empty() && mine.len() == theirs.len() && mine.iter().all(same)
+    let compared = mine.iter().any(|d| !d.tables.is_empty());
+    compared && mine.len() == theirs.len() && mine.iter().all(same)
 }

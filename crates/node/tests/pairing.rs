@@ -1,6 +1,7 @@
 //! Pairing over real connections: who gets in, who does not, and what a caller can make a node spend.
 use lockstep_engine::config::DatabaseConfig;
 use lockstep_engine::id::Millis;
+use lockstep_node::attachment::Attach;
 use lockstep_node::call::{self, Link};
 use lockstep_node::identity::Identity;
 use lockstep_node::invite::{Invite, Secret};
@@ -124,7 +125,16 @@ async fn a_node_with_another_key_is_not_joined() {
 #[tokio::test]
 async fn what_is_shared_is_narrowed_and_never_widened() {
     let (hq, pit) = (serving("hq", Bounds::default()).await, world("pit"));
+    let file = |name: &str| (name.to_owned(), hq.world._dir.path().join(name));
+    let databases = vec![file("scouting"), file("users")];
+    for (_, file) in &databases {
+        rusqlite::Connection::open(file).unwrap().execute_batch("CREATE TABLE role(id INTEGER PRIMARY KEY)").unwrap();
+    }
+    let attach = Attach { databases, ..Attach::default() };
+    hq.world.node.attach(&attach, &mut |_, _, _| {}).await.unwrap();
+    assert_eq!(code(hq.world.node.invite(SOON, &["users.rule".into()], &[])), "unknown_table");
     let invite = hq.world.node.invite(SOON, &["users.role".into()], &[]).unwrap().invite;
+    assert_eq!(code(join(&pit, &invite, None, &["scoutin".into()]).await), "unknown_database");
     assert_eq!(code(join(&pit, &invite, None, &["scouting".into()]).await), "nothing_shared");
     join(&pit, &invite, None, &["users".into()]).await.unwrap();
     let shared: Vec<_> = hq.world.node.peers().unwrap()[0].shares.iter().map(|s| s.what.clone()).collect();

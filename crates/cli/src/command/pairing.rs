@@ -5,13 +5,14 @@ use crate::outcome::{Exit, Failure, Outcome};
 use crate::progress::Bar;
 use crate::text;
 use jiff::Timestamp;
-use lockstep_node::Node;
 use lockstep_node::contact::Prefer;
 use lockstep_node::invite::Invite;
 use lockstep_node::pair::{Joining, Wanted};
 use lockstep_node::preview::Preview;
+use lockstep_node::session::Progress;
 use lockstep_node::share::SharedTable;
 use lockstep_node::status::{Direction, PeerStatus};
+use lockstep_node::{Node, platform};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
@@ -72,7 +73,11 @@ pub async fn pair(
     let invite: Invite = read_invite(from_input)?.parse().map_err(lockstep_node::Error::from)?;
     let joining = node.join(&invite, wanted).await?;
     let sharing = node.sharing(&joining)?;
-    let preview = match shown(&node, &joining, &sharing, yes).await {
+    let looked = tokio::select! {
+        looked = shown(&node, &joining, &sharing, yes) => looked,
+        asked = platform::asked_to_end() => Err(interrupted(asked, "nothing was paired and nothing was exchanged", "")),
+    };
+    let preview = match looked {
         Ok(preview) => preview,
         Err(failure) => {
             node.decline(&joining).await?;
@@ -81,7 +86,14 @@ pub async fn pair(
     };
     let peer = node.confirm(&joining)?;
     let bar = Bar::new(context.json);
-    let run = node.first_sync(&peer, prefer, &|p| bar.session(p)).await;
+    let watcher = |p: &Progress| bar.session(p);
+    let run = tokio::select! {
+        run = node.first_sync(&peer, prefer, &watcher) => run.map_err(Failure::from),
+        asked = platform::asked_to_end() => {
+            let paired = format!("paired with {}; the first sync was interrupted", text::plain(&peer.name));
+            Err(interrupted(asked, &paired, "`lockstep sync` goes on from there"))
+        }
+    };
     bar.done();
     let run = run?;
     let text = format!("Paired with {}.\n\n{}", text::plain(&peer.name), sync::told(std::slice::from_ref(&run)));
@@ -92,6 +104,14 @@ pub async fn pair(
         text,
     )
     .ends(exit))
+}
+
+/// The person pressed Ctrl-C, or the process was asked to end.
+fn interrupted(asked: std::io::Result<()>, what: &str, hint: &str) -> Failure {
+    match asked {
+        Ok(()) => Failure::failed("interrupted", what, hint),
+        Err(e) => Failure::failed("no_signals", format!("signals can't be heard: {e}"), ""),
+    }
 }
 
 fn read_invite(from_input: bool) -> Result<String, Failure> {
@@ -114,21 +134,28 @@ fn read_invite(from_input: bool) -> Result<String, Failure> {
 /// What the first sync would do; asks whether that shall be, unless the answer was given before.
 async fn shown(node: &Arc<Node>, joining: &Joining, sharing: &[SharedTable], yes: bool) -> Result<Preview, Failure> {
     let preview = node.preview_with(&joining.peer, &joining.shares, joining.origin).await?;
-    if yes || agreed(joining, sharing, &preview).map_err(|e| Failure::usage("no_answer", e.to_string(), ""))? {
+    let unread = |e: std::io::Error| Failure::failed("no_answer", format!("the answer can't be read: {e}"), "");
+    if yes || agreed(joining, sharing, &preview).await.map_err(unread)? {
         return Ok(preview);
     }
-    Err(Failure::usage("declined", "nothing was paired and nothing was exchanged", ""))
+    Err(Failure::failed("declined", "nothing was paired and nothing was exchanged", ""))
 }
 
-fn agreed(joining: &Joining, sharing: &[SharedTable], preview: &Preview) -> std::io::Result<bool> {
+async fn agreed(joining: &Joining, sharing: &[SharedTable], preview: &Preview) -> std::io::Result<bool> {
     let mut out = std::io::stderr();
     let name = text::plain(&joining.peer.name);
     writeln!(out, "With {name} this node would share:\n\n{}\n\n{}\n", shared(sharing), sync::previewed(preview))?;
     write!(out, "Pair and sync? [y/N] ")?;
     out.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    // A thread of its own: nothing waits for it when the question is given up.
+    let (answered, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        // With the asker gone nobody wants to know.
+        let _ = answered.send(std::io::stdin().read_line(&mut line).map(|_| line));
+    });
+    let line = answer.await.map_err(std::io::Error::other)??;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
 /// What would be shared, and what of it looks sensitive.

@@ -4,6 +4,14 @@ use crate::identity::NodeId;
 use crate::status::Share;
 use lockstep_engine::id::Millis;
 
+/// How long after the end of its invite a node that joined may take to confirm: a person looks at the preview meanwhile.
+const CONFIRM: i64 = 3_600_000;
+
+/// Where it is remembered until when a node that joined has to confirm.
+fn joining(node: impl std::fmt::Display) -> String {
+    format!("joining.{node}")
+}
+
 /// An invite that can be used.
 #[derive(Clone)]
 pub struct OpenInvite {
@@ -76,8 +84,42 @@ impl State {
             if used == 0 {
                 return Ok(None);
             }
+            // One that was paired before stays so.
+            let paired =
+                db.query_row("SELECT count(*) FROM peer WHERE node = ?1 AND retired_at IS NULL", [&node.0[..]], |r| {
+                    r.get::<_, bool>(0)
+                })?;
+            if !paired {
+                db.execute(
+                    "INSERT OR REPLACE INTO setting(key, value) SELECT ?2, expires_at + ?3 FROM invite WHERE id = ?1",
+                    (invite, joining(node), CONFIRM),
+                )?;
+            }
             super::peers::put_peer(db, node, (name, false), None, shares, now).map(Some)
         })
+    }
+
+    /// A node that joined begins to sync, so its person has agreed.
+    pub(crate) fn confirmed(&self, node: NodeId) -> Result<()> {
+        match self.note(&joining(node))? {
+            Some(_) => self.forget_note(&joining(node)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes back the pairings that nobody confirmed in time: the question was never answered there. Gives the nodes.
+    pub fn take_back_unconfirmed(&self, now: Millis) -> Result<Vec<String>> {
+        let waiting = self.peers()?;
+        let mut gone = Vec::new();
+        for peer in waiting {
+            let until = self.note(&joining(peer.node))?.and_then(|at| at.parse::<i64>().ok());
+            if until.is_some_and(|until| until < now.0) {
+                self.retire_peer(peer.node, now)?;
+                self.forget_note(&joining(peer.node))?;
+                gone.push(peer.name);
+            }
+        }
+        Ok(gone)
     }
 
     /// A node only looked: it is no peer, and may use its invite still. Nobody else may.
@@ -108,6 +150,7 @@ mod tests {
         assert_eq!(accept(one, 52), Some("pit".to_owned()), "asked again");
         assert_eq!(state.invites_for(two, Millis(52)).unwrap().len(), 0);
         assert!(!open(one, 52) && !open(two, 52));
+        assert!(state.take_back_unconfirmed(Millis(100 + CONFIRM)).unwrap().is_empty(), "there is time left");
         // Who only looked may come back, and nobody in its place.
         state.take_back(one, Millis(53)).unwrap();
         assert!(!state.is_peer(one).unwrap() && open(one, 54) && !open(two, 54));
@@ -116,5 +159,24 @@ mod tests {
         state.retire_peer(one, Millis(55)).unwrap();
         assert!(state.invites_for(one, Millis(55)).unwrap().is_empty());
         assert_eq!(accept(one, 55), None);
+    }
+
+    #[test]
+    fn a_pairing_that_nobody_confirms_is_taken_back_when_its_time_is_over() {
+        let (_dir, _home, state) = fresh();
+        let (one, two) = (NodeId([1; 32]), NodeId([2; 32]));
+        for (i, node) in [one, two].into_iter().enumerate() {
+            state.add_invite([i as u8; 16], &[], Millis(0), Millis(100)).unwrap();
+            let id = state.invites_for(node, Millis(50)).unwrap().pop().unwrap().id;
+            assert!(state.accept(id, node, "pit", &[], Millis(50)).unwrap().is_some());
+        }
+        state.confirmed(two).unwrap();
+        assert_eq!(state.take_back_unconfirmed(Millis(101 + CONFIRM)).unwrap(), ["pit"]);
+        assert!(!state.is_peer(one).unwrap() && state.is_peer(two).unwrap());
+        // One that was paired before stays so, whatever comes of another invite.
+        state.add_invite([9; 16], &[], Millis(0), Millis(100)).unwrap();
+        let id = state.invites_for(two, Millis(50)).unwrap().iter().map(|i| i.id).max().unwrap();
+        state.accept(id, two, "pit", &[], Millis(60)).unwrap();
+        assert!(state.take_back_unconfirmed(Millis(i64::MAX)).unwrap().is_empty());
     }
 }

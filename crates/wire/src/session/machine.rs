@@ -539,6 +539,7 @@ impl Session {
         let mut databases: Vec<DatabaseReport> = shared.into_iter().map(Shared::into_report).collect();
         databases.append(&mut self.apart);
         let differs = |d: &DatabaseReport| d.tables.iter().any(|t| t.outcome == TableOutcome::Differs);
+        let compared = |d: &DatabaseReport| !d.tables.is_empty();
         let given_up = |d: &DatabaseReport| match &d.state {
             DatabaseState::GivenUp(refusal) => Some(refusal.clone()),
             DatabaseState::Cloned => Some(cloned()),
@@ -547,7 +548,10 @@ impl Session {
         let outcome = match failed.or_else(|| databases.iter().find_map(given_up)) {
             Some(refusal) => Outcome::Failed(refusal),
             None if databases.iter().any(differs) => Outcome::Differs,
-            None if databases.iter().all(DatabaseReport::verified) => Outcome::Verified,
+            // Of nothing nothing is claimed.
+            None if databases.iter().all(DatabaseReport::verified) && databases.iter().any(compared) => {
+                Outcome::Verified
+            }
             None => Outcome::Partial,
         };
         vec![Effect::Done(Box::new(Report {
