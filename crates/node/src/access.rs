@@ -140,6 +140,12 @@ impl Access {
         }
     }
 
+    /// Does the peer get that table from here, by what both sides say?
+    pub fn gives(&self, database: &str, table: &str) -> bool {
+        let theirs = self.lines.theirs.get(&place(database, table)).map_or(Way::Both, |r| r.way);
+        self.of(database, table).way().met_by(theirs).sends()
+    }
+
     fn is_part(&self, database: &str, table: &str) -> bool {
         self.missing.contains_key(&place(database, table))
             || self.others.iter().any(|other| other.only_receives(database, table))

@@ -35,6 +35,7 @@ pub(crate) async fn courier(node: Arc<Node>, id: NodeId, mut stop: Stop) {
 
 async fn rounds(node: &Arc<Node>, id: NodeId) {
     let mut pauses = pace::pauses();
+    let mut vain = Vain::default();
     let mut trigger = Trigger::Start;
     loop {
         if let Err(e) = unpaused(node).await {
@@ -53,12 +54,18 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
         };
         not_visited(node, id).await;
         let before = node.heads().borrow().clone();
+        let told = match told(node, id).await {
+            Ok(told) => told,
+            Err(e) => {
+                tracing::error!(error = %e, "what a peer told could not be read");
+                BTreeMap::new()
+            }
+        };
         let began = node.now();
         let pause = match node.sync(&peer, trigger, &unwatched).await {
             Ok(entry) if entry.result != RunResult::Failed => {
-                // News of which nothing can be taken would come again at once.
-                let idle = trigger == Trigger::News && entry.received == 0;
-                if idle { pauses.next() } else { None }
+                vain.ended(trigger, entry.received, told);
+                None
             }
             Ok(entry) => {
                 let code = entry.error.as_ref().map_or("", |e| e.code.as_str());
@@ -84,12 +91,76 @@ async fn rounds(node: &Arc<Node>, id: NodeId) {
                 tokio::pin!(pending);
                 tokio::select! {
                     () = &mut pending => Trigger::Change,
-                    () = news(node, &peer) => Trigger::News,
+                    () = news(node, &peer, &vain) => Trigger::News,
                     () = daily(node, id, began) => Trigger::Daily,
                 }
             }
         };
     }
+}
+
+/// News that led to a session and could not be taken: of a table that goes one way, or that the two sides sync by
+/// different rules. The same news is not acted upon again for a while. It is then, since an agreement that changed
+/// shows in a session alone.
+#[derive(Default)]
+struct Vain {
+    /// Where the peer stood before the vain session, and until when it is not asked about that again.
+    known: Option<(Instant, BTreeMap<String, Vectors>)>,
+    /// Before a peer is listened to that calls all the same.
+    pauses: Option<pace::Pauses>,
+    /// The next of them.
+    pause: Duration,
+}
+
+impl Vain {
+    /// A session went through that had this trigger and brought so many writes; `told`: where the peer stood before it.
+    fn ended(&mut self, trigger: Trigger, received: u64, told: BTreeMap<String, Vectors>) {
+        if trigger != Trigger::News || received > 0 {
+            if received > 0 || trigger == Trigger::Change {
+                self.pauses = None;
+            }
+            self.pause = Duration::ZERO;
+            return;
+        }
+        let again = self.claims().is_some();
+        self.known = Some((Instant::now() + LONGEST, told));
+        self.pause =
+            if again { self.pauses.get_or_insert_with(pace::pauses).next().unwrap_or(LONGEST) } else { Duration::ZERO };
+    }
+
+    /// What the peer is told to be known here beyond what is here.
+    fn claims(&self) -> Option<&BTreeMap<String, Vectors>> {
+        self.known.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, told)| told)
+    }
+
+    /// Where the peer has no news for this node: `has`, and what it could not take.
+    fn added_to(&self, mut has: BTreeMap<String, Vectors>) -> BTreeMap<String, Vectors> {
+        for (database, tables) in self.claims().into_iter().flatten() {
+            let has = has.entry(database.clone()).or_default();
+            for (table, vector) in tables {
+                let has = has.entry(table.clone()).or_default();
+                for (replica, seq) in vector {
+                    let known = has.entry(*replica).or_insert(*seq);
+                    *known = (*known).max(*seq);
+                }
+            }
+        }
+        has
+    }
+}
+
+/// Where a peer's tables stand, as it last said.
+async fn told(node: &Arc<Node>, id: NodeId) -> Result<BTreeMap<String, Vectors>> {
+    let node = node.clone();
+    blocking(move || {
+        let databases = node.state().databases()?;
+        let of = |name: String| -> Result<(String, Vectors)> {
+            let told = node.state().last_told(id, &name)?;
+            Ok((name, told.into_iter().map(|(table, _)| (table.name, table.vector)).collect()))
+        };
+        databases.into_iter().map(|d| of(d.name)).collect()
+    })
+    .await
 }
 
 /// How often it is looked whether the peer's own session is over.
@@ -175,10 +246,11 @@ fn known(node: &Node, id: NodeId) -> Result<BTreeMap<String, Vectors>> {
 
 /// Resolves when the peer has news and does not bring it itself. It may know an address of this node and not get through
 /// to it: that of another network, or one behind a router. So it is asked all the same.
-async fn news(node: &Arc<Node>, peer: &Peer) {
+async fn news(node: &Arc<Node>, peer: &Peer, vain: &Vain) {
+    tokio::time::sleep(vain.pause).await;
     let mut pauses = pace::pauses();
     loop {
-        match asked(node, peer).await {
+        match asked(node, peer, vain).await {
             Ok(true) if comes_itself(node, peer).await => pauses = pace::pauses(),
             Ok(true) => return,
             Ok(false) => pauses = pace::pauses(),
@@ -203,10 +275,10 @@ async fn comes_itself(node: &Arc<Node>, peer: &Peer) -> bool {
     node.last_call(peer.node).is_some_and(|at| at.elapsed() < 2 * GRACE)
 }
 
-async fn asked(node: &Arc<Node>, peer: &Peer) -> Result<bool> {
+async fn asked(node: &Arc<Node>, peer: &Peer, vain: &Vain) -> Result<bool> {
     let address = peer.address.as_ref().ok_or_else(|| Error::NoAddress { peer: peer.name.clone() })?;
     let link = Link::new(node.identity(), peer.node, address)?;
-    let has = node.heads().borrow().all();
+    let has = vain.added_to(node.heads().borrow().all());
     let answer = link.post(routes::WAIT, Wait { has }.to_bytes(), 4096, HELD).await?;
     Ok(News::from_bytes(&answer)?.news)
 }
@@ -214,6 +286,31 @@ async fn asked(node: &Arc<Node>, peer: &Peer) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockstep_engine::id::{ReplicaId, Seq, Vector};
+
+    #[tokio::test(start_paused = true)]
+    async fn news_that_could_not_be_taken_are_acted_upon_again_after_a_while_and_no_sooner() {
+        let at = |seq| Vectors::from([("t".to_owned(), Vector::from([(ReplicaId([1; 16]), Seq(seq))]))]);
+        let d = |seq| BTreeMap::from([("d".to_owned(), at(seq))]);
+        let mut vain = Vain::default();
+        vain.ended(Trigger::Start, 0, d(9));
+        assert_eq!(vain.added_to(BTreeMap::new()), BTreeMap::new(), "nothing was said to be new");
+        vain.ended(Trigger::News, 0, d(9));
+        assert_eq!((vain.added_to(d(3)), vain.added_to(d(12))), (d(9), d(12)));
+        assert_eq!(vain.pause, Duration::ZERO, "other news are not put off");
+        // A peer that calls all the same, and sessions between that change nothing in that.
+        let mut paused = Duration::ZERO;
+        for trigger in [Trigger::News, Trigger::Retry, Trigger::News, Trigger::Daily, Trigger::News] {
+            vain.ended(trigger, 0, d(9));
+            assert!(trigger != Trigger::News || vain.pause > paused, "{trigger:?}");
+            paused = paused.max(vain.pause);
+        }
+        vain.ended(Trigger::Change, 0, d(9));
+        vain.ended(Trigger::News, 0, d(9));
+        assert!(vain.pause <= Duration::from_secs(1), "a commit here begins anew");
+        tokio::time::sleep(LONGEST).await;
+        assert_eq!(vain.added_to(d(3)), d(3));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_kept_unless_the_computer_slept() {

@@ -97,7 +97,7 @@ impl Node {
         let now = self.now();
         self.with_database(database, |db| {
             let own = db.vectors()?;
-            let withheld: Vec<String> = own.keys().filter(|t| !access.of(&database.name, t).sends()).cloned().collect();
+            let withheld: Vec<String> = own.keys().filter(|t| !access.gives(&database.name, t)).cloned().collect();
             leave_out(&mut have, &own, &withheld);
             let has =
                 |table: &str, replica: &ReplicaId| have.get(table).and_then(|v| v.get(replica)).map_or(0, |s| s.0);
