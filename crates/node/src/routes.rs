@@ -26,6 +26,7 @@ use lockstep_wire::parts::{self, Cut, PartAck, PartRequest, Parts, is_part, read
 use lockstep_wire::session::{Identity, Reply, Request, answer};
 use lockstep_wire::{Hex, Limits, decode_batch, encode_batch};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -75,6 +76,8 @@ pub(crate) struct Served {
 #[derive(Default)]
 struct Desk {
     peers: Mutex<HashMap<NodeId, Arc<Seat>>>,
+    /// Of those that are not paired.
+    strangers: Lines,
 }
 
 /// What is kept of one caller.
@@ -91,6 +94,49 @@ struct Seat {
     visit: Mutex<Option<Visit>>,
     /// The table that it compares.
     sums: Mutex<Option<compare::Summed>>,
+    /// On its refused requests.
+    lines: Lines,
+}
+
+/// Lines of the log in this minute, so that nobody fills it.
+#[derive(Default)]
+struct Lines(Mutex<Option<(Instant, u32)>>);
+
+/// Of one caller in a minute.
+const LINES: u32 = 20;
+
+impl Lines {
+    /// May one more be written about that node?
+    fn another(&self, node: NodeId) -> bool {
+        let mut lines = lock(&self.0);
+        lines.take_if(|(since, _)| since.elapsed() >= Duration::from_secs(60));
+        let (_, written) = lines.get_or_insert_with(|| (Instant::now(), 0));
+        *written = written.saturating_add(1);
+        if *written == LINES {
+            tracing::warn!(%node, "so many requests are refused that the next ones of this minute are not logged");
+        }
+        *written < LINES
+    }
+
+    /// Says who was refused what. `response` may be none of a refusal.
+    fn note(&self, response: &Response, node: NodeId, from: SocketAddr, path: &str) {
+        let Some(Refused { code, error }) = response.extensions().get::<Refused>() else { return };
+        if !self.another(node) {
+            return;
+        }
+        if response.status().is_server_error() {
+            tracing::error!(%node, %from, path, code, error, "a peer's request failed");
+        } else {
+            tracing::warn!(%node, %from, path, code, error, "a request was refused");
+        }
+    }
+}
+
+/// Goes with the answer as far as the log: what the caller is not told of his refusal.
+#[derive(Clone)]
+struct Refused {
+    code: String,
+    error: String,
 }
 
 impl Desk {
@@ -103,6 +149,7 @@ impl Desk {
             batch: Mutex::default(),
             visit: Mutex::default(),
             sums: Mutex::default(),
+            lines: Lines::default(),
         };
         peers.entry(peer).or_insert_with(|| Arc::new(seat())).clone()
     }
@@ -159,20 +206,21 @@ async fn nothing() -> StatusCode {
 async fn authorize(
     State(served): State<Served>,
     Extension(Caller(id)): Extension<Caller>,
+    Extension(from): Extension<SocketAddr>,
     request: axum::extract::Request,
     next: Next,
 ) -> Response {
-    let closed = || (StatusCode::NOT_FOUND, [(header::CONNECTION, "close")]).into_response();
+    let path = request.uri().path().to_owned();
     match served.gate.look(id) {
         Standing::Peer => {
             served.desk.sweep();
             let seat = served.desk.seat(id);
-            let waits = request.uri().path() == WAIT;
+            let waits = path == WAIT;
             if !waits {
                 served.node.called(id);
             }
             let places = if waits { &seat.waits } else { &seat.requests };
-            match places.clone().try_acquire_owned() {
+            let response = match places.clone().try_acquire_owned() {
                 Ok(_place) => {
                     let response = next.run(request).await;
                     if !waits {
@@ -181,16 +229,21 @@ async fn authorize(
                     response
                 }
                 Err(_) => Refusal::Busy.into_response(),
-            }
+            };
+            seat.lines.note(&response, id, from, &path);
+            response
         }
-        Standing::Invited if request.uri().path() == JOIN => {
+        Standing::Invited if path == JOIN => {
             let mut response = next.run(request).await;
             response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+            served.desk.strangers.note(&response, id, from, &path);
             response
         }
         Standing::Invited | Standing::Nobody => {
-            tracing::warn!(node = %id, path = %request.uri().path(), "a request of a node that may not ask");
-            closed()
+            if served.desk.strangers.another(id) {
+                tracing::warn!(node = %id, %from, path, "a request of a node that may not ask");
+            }
+            (StatusCode::NOT_FOUND, [(header::CONNECTION, "close")]).into_response()
         }
     }
 }
@@ -233,31 +286,25 @@ impl From<lockstep_wire::Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let (status, said) = match self {
-            Refusal::TooLarge => (413, refusal("message_too_large", "the message is too large", "")),
-            Refusal::Slow => (408, refusal("message_slow", "the message came too slowly", "")),
-            Refusal::Busy => (429, refusal("too_many_requests", "there are too many requests at once", "")),
-            Refusal::Malformed(e) => (400, refusal(e.code(), &e.to_string(), "")),
-            Refusal::Wire(e) => {
-                tracing::warn!(code = e.code(), error = %e, "a message was refused");
-                (400, WireRefusal::of(&e))
-            }
-            Refusal::Said(said) => {
-                tracing::warn!(code = %said.code, "a request was refused");
-                (if said.code == WireRefusal::START_NOT_REACHED { 409 } else { 403 }, said)
-            }
+        let (status, said, error) = match self {
+            Refusal::TooLarge => (413, refusal("message_too_large", "the message is too large", ""), None),
+            Refusal::Slow => (408, refusal("message_slow", "the message came too slowly", ""), None),
+            Refusal::Busy => (429, refusal("too_many_requests", "there are too many requests at once", ""), None),
+            Refusal::Malformed(e) => (400, refusal(e.code(), &e.to_string(), ""), None),
+            Refusal::Wire(e) => (400, WireRefusal::of(&e), Some((e.code().to_owned(), e.to_string()))),
+            Refusal::Said(said) => (if said.code == WireRefusal::START_NOT_REACHED { 409 } else { 403 }, said, None),
             Refusal::Failed(e) => {
                 let (status, told) = e.told_to_peers();
-                if status >= 500 {
-                    tracing::error!(code = e.code(), error = %e, "a peer's request failed");
-                } else {
-                    tracing::warn!(code = e.code(), error = %e, "a peer's request was refused");
-                }
-                (status, refusal(&told.code, &told.message, told.hint.as_deref().unwrap_or("")))
+                let said = refusal(&told.code, &told.message, told.hint.as_deref().unwrap_or(""));
+                (status, said, Some((e.code().to_owned(), e.to_string())))
             }
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/json")], said.to_json()).into_response()
+        let (code, error) = error.unwrap_or_else(|| (said.code.clone(), said.message.clone()));
+        let refused = Refused { code, error };
+        let mut response = (status, [(header::CONTENT_TYPE, "application/json")], said.to_json()).into_response();
+        response.extensions_mut().insert(refused);
+        response
     }
 }
 

@@ -216,7 +216,7 @@ impl House {
             return;
         };
         let known = self.gate.look(id) == Standing::Peer;
-        let routes = self.routes.clone().layer(axum::Extension(Caller(id)));
+        let routes = self.routes.clone().layer(axum::Extension(from)).layer(axum::Extension(Caller(id)));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.bounds.head)

@@ -236,8 +236,35 @@ async fn what_unpacks_to_much_takes_no_memory() {
     }
     let grown = memory().saturating_sub(before);
     assert!(grown < 200_000, "{grown} kB more");
-    logged(&["WARN", "a message was refused"]).await;
+    logged(&["WARN", "a request was refused", &joiner.node.id().to_string(), "from=127.0.0.1:", "/v1/push"]).await;
     joiner.well("host").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_who_was_refused_what_and_nobody_fills_it() {
+    let (host, joiner) = two().await;
+    let (link, who) = (joiner.link("host"), joiner.node.id().to_string());
+    for (path, body, code) in [
+        ("/v1/hello", vec![b' '; 9 << 20], "message_too_large"),
+        ("/v1/wait", b"{}".to_vec(), "message"),
+        ("/v1/hello", b"{}".to_vec(), "message"),
+    ] {
+        link.post(path, body, 1 << 20, SOON).await.unwrap_err();
+        logged(&["WARN", "a request was refused", &format!("node={who}"), "from=127.0.0.1:", path, code]).await;
+    }
+    for _ in 0..100 {
+        link.post("/v1/wait", b"{}".to_vec(), 1 << 20, SOON).await.unwrap_err();
+    }
+    logged(&["WARN", "not logged", &who]).await;
+    let log = String::from_utf8_lossy(&LOG.0.lock().unwrap()).into_owned();
+    let lines = log.lines().filter(|l| l.contains("a request was refused") && l.contains(&who)).count();
+    assert!(lines < 100, "{lines} lines");
+    // One who guesses an invite, while one is open.
+    let stranger = Site::new("stranger", SCHEMA).await;
+    let mut guessed = host.node.invite(SOON, &[], &[]).unwrap().invite;
+    guessed.secret.0[0] ^= 1;
+    stranger.node.join(&guessed, &lockstep_node::pair::Wanted::default()).await.unwrap_err();
+    logged(&["WARN", "a request was refused", &stranger.node.id().to_string(), "127.0.0.1:", "not_invited"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
