@@ -9,6 +9,7 @@ use crate::class::Class;
 use crate::contact::Began;
 use crate::error::Error;
 use crate::key::LocalKey;
+use crate::map::Map;
 use crate::record::{Cell, Col, LocalDot, Record};
 use crate::rule::{Rule, applies};
 use crate::transaction::{Txn, Use};
@@ -64,6 +65,17 @@ fn hash_key(parts: &[Value], table: &Table, places: &[usize]) -> i64 {
     let mut h = siphasher::sip::SipHasher13::new();
     h.write(&o);
     h.finish() as i64
+}
+
+/// By which copies of one file know a row again that was there before capture: its surrogate id, or a hash of its natural
+/// key as it was then. Ids in that are the same in all copies.
+pub fn origin_of(table: &Table, key: &LocalKey, row: &[Value]) -> Option<i64> {
+    if table.surrogate().is_some() {
+        return key.id();
+    }
+    let places = table.key_places();
+    let parts: Vec<Value> = places.iter().map(|&p| row[p].clone()).collect();
+    (!parts.is_empty() && !parts.iter().any(Value::is_null)).then(|| hash_key(&parts, table, places))
 }
 
 /// A key of a class, with references as classes: what is compared between births that have no row here.
@@ -401,11 +413,13 @@ impl Txn<'_> {
         leaders: &BTreeSet<LocalDot>,
         as_copies: bool,
     ) -> Result<bool, Error> {
-        if table.surrogate().is_none() {
+        // A natural key tells rows apart by itself, but for copies of which one changed it.
+        let is_natural = table.surrogate().is_none();
+        if is_natural && (!as_copies || table.key == Key::Content || !self.s.began.contains(&Began::Copies)) {
             return Ok(false);
         }
         let mut found = false;
-        for &l in leaders {
+        'classes: for &l in leaders {
             let class = self.class(t, l)?;
             if class.leader != l || !self.class_lives(&class)? || !self.anchors(&class)?.is_empty() {
                 continue;
@@ -415,24 +429,30 @@ impl Txn<'_> {
                 let rec = &self.births[s].rec;
                 let (Some(id), true) = (rec.origin, rec.alone) else { continue };
                 let (began, copies) = self.began_as(s);
-                let Some(b) = self.row_of_id(t, id, copies)? else { continue };
-                let mine = self.class(t, b)?;
-                let members = self.members(&mine)?;
-                let there = |rec: &Record| rec.alone && rec.origin == Some(id);
-                let alone = members.iter().any(|&m| there(&self.births[m].rec));
-                let copies = copies
-                    && members.iter().map(|&m| &self.births[m].rec).any(|r| there(r) && r.is_older_than_capture());
-                if mine.leader == class.leader || !alone || self.twins(t, &class.members, &mine.members)? {
-                    continue;
-                }
-                let one = match began {
-                    Began::Copies if copies => true,
-                    Began::Separate => false,
-                    Began::Copies | Began::AsFound => !as_copies && self.same_content(t, &sources, &mine)?,
+                let candidates = if is_natural {
+                    self.rows_of_origin(t, id, copies)?
+                } else {
+                    self.row_of_id(t, id, copies)?.into_iter().collect()
                 };
-                if one && !self.kept_apart(t, l, mine.leader)? && applies(Rule::SameIdJoins) {
-                    found |= self.make_edge(t, l, mine.leader, AliasKind::Key)?;
-                    break;
+                for b in candidates {
+                    let mine = self.class(t, b)?;
+                    let members = self.members(&mine)?;
+                    let there = |rec: &Record| rec.alone && rec.origin == Some(id);
+                    let alone = members.iter().any(|&m| there(&self.births[m].rec));
+                    let copies = copies
+                        && members.iter().map(|&m| &self.births[m].rec).any(|r| there(r) && r.is_older_than_capture());
+                    if mine.leader == class.leader || !alone || self.twins(t, &class.members, &mine.members)? {
+                        continue;
+                    }
+                    let one = match began {
+                        Began::Copies if copies => true,
+                        Began::Separate => false,
+                        Began::Copies | Began::AsFound => !as_copies && self.same_content(t, &sources, &mine)?,
+                    };
+                    if one && !self.kept_apart(t, l, mine.leader)? && applies(Rule::SameIdJoins) {
+                        found |= self.make_edge(t, l, mine.leader, AliasKind::Key)?;
+                        continue 'classes;
+                    }
                 }
             }
         }
@@ -452,6 +472,27 @@ impl Txn<'_> {
             Some(i) => Some(self.births[i].b),
             None => self.last_at(t, id)?.filter(|_| copies),
         })
+    }
+
+    /// Of copies: the births of rows without a surrogate id that began as this one did.
+    fn rows_of_origin(&mut self, t: u32, origin: i64, copies: bool) -> Result<Vec<LocalDot>, Error> {
+        if !copies {
+            return Ok(Vec::new());
+        }
+        let is_copy = |rec: &Record| rec.alone && rec.is_older_than_capture();
+        if !self.origins.contains_key(&t) {
+            let mut stored: Map<i64, Vec<LocalDot>> = Map::default();
+            let mut q = self.c.prepare_cached(&format!("SELECT b, rec FROM _lockstep_row_{t} ORDER BY b"))?;
+            let mut rows = q.query([])?;
+            while let Some(r) = rows.next()? {
+                let rec = Record::decode(&r.get::<_, Vec<u8>>(1)?).ok_or_else(|| crate::store::damaged("a record"))?;
+                if let Some(id) = rec.origin.filter(|_| is_copy(&rec)) {
+                    stored.entry(id).or_default().push(LocalDot(r.get(0)?));
+                }
+            }
+            self.origins.insert(t, stored);
+        }
+        Ok(self.origins[&t].get(&origin).cloned().unwrap_or_default())
     }
 
     fn same_content(&mut self, t: u32, sources: &[usize], other: &Class) -> Result<bool, Error> {
@@ -493,15 +534,20 @@ impl Txn<'_> {
         }
         // The same id, for rows that were there before.
         for &s in sources {
-            if let (Some(id), true) = (self.births[s].rec.origin, self.births[s].rec.alone)
-                && table.surrogate().is_some()
-                && let copies = self.began_as(s).1
-                && let Some(b) = self.row_of_id(t, id, copies)?
-                && let Some(i) = self.find(t, b)?
-                && self.births[i].rec.alone
-                && self.class(t, b)?.leader != class.leader
-            {
-                return Ok(true);
+            let (Some(id), true) = (self.births[s].rec.origin, self.births[s].rec.alone) else { continue };
+            let copies = self.began_as(s).1;
+            let candidates = if table.surrogate().is_none() {
+                self.rows_of_origin(t, id, copies)?
+            } else {
+                self.row_of_id(t, id, copies)?.into_iter().collect()
+            };
+            for b in candidates {
+                if let Some(i) = self.find(t, b)?
+                    && self.births[i].rec.alone
+                    && self.class(t, b)?.leader != class.leader
+                {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

@@ -165,7 +165,7 @@ impl Entry {
 /// What is stored of one birth.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
-    /// Its surrogate id at its birthplace.
+    /// Its surrogate id at its birthplace; of a row without one that was there before capture a hash of its key then.
     pub origin: Option<i64>,
     /// It was there before its file met another replica.
     pub alone: bool,

@@ -227,6 +227,8 @@ pub struct Txn<'c> {
     pub foreign_tables: Map<u32, Option<Rc<crate::sibling::ForeignTable>>>,
     /// Classes that could not be written as planned: they wait.
     pub poisoned: BTreeSet<(u32, LocalDot)>,
+    /// By table and origin: stored births that were there before capture.
+    pub origins: Map<u32, Map<i64, Vec<LocalDot>>>,
     pub planned_ids: Map<(u32, LocalDot), (i64, bool)>,
     pub unique_touched: BTreeSet<u32>,
     any_held: Option<bool>,
@@ -274,6 +276,7 @@ impl<'c> Txn<'c> {
             left_behind: Vec::new(),
             foreign_tables: Map::default(),
             poisoned: BTreeSet::new(),
+            origins: Map::default(),
             planned_ids: Map::default(),
             unique_touched: BTreeSet::new(),
             any_held: None,
@@ -543,6 +546,7 @@ impl<'c> Txn<'c> {
         self.free.clear();
         self.links_now.clear();
         self.rows_now.clear();
+        self.origins.clear();
         self.planned_ids.clear();
         self.unique_touched.clear();
         self.counts.clear();

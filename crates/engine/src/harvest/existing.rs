@@ -3,6 +3,7 @@ use crate::attach::modified_at;
 use crate::catalog::Table;
 use crate::error::Error;
 use crate::id::Stamp;
+use crate::identity::origin_of;
 use crate::key::LocalKey;
 use crate::record::{Cell, Col, Entry, Existence, Field, Record, Write};
 use crate::sibling::key_by_target;
@@ -56,6 +57,7 @@ impl Txn<'_> {
         modified: Option<Stamp>,
     ) -> Result<Option<usize>, Error> {
         let key = LocalKey::of_row(table, &row);
+        let origin = origin_of(table, &key, &row);
         if !key.is_content() && self.by_key(t, &key)?.is_some() {
             return Ok(None);
         }
@@ -73,7 +75,7 @@ impl Txn<'_> {
         let alone = !self.s.met;
         let birth = &mut self.births[i];
         birth.rec = Record {
-            origin: table.surrogate().and_then(|_| key.id()),
+            origin,
             alone,
             entries: vec![Entry {
                 write: Write { dot, stamp, rank, context, unseen: Vec::new() },

@@ -106,3 +106,33 @@ fn a_reference_whose_row_comes_names_it_in_every_birth_of_its_own_row() {
         assert_eq!(r.rows("SELECT p.k FROM c JOIN p ON p.id = c.p"), ["here"], "{}", r.name);
     }
 }
+
+#[test]
+fn a_row_of_copies_stays_one_though_one_of_them_changed_its_natural_key_before_they_met() {
+    const NATURAL: &str =
+        "CREATE TABLE t (code TEXT NOT NULL, part INTEGER NOT NULL, v TEXT, PRIMARY KEY (code, part))";
+    for items in [1, 1000] {
+        let dir = tempfile::tempdir().unwrap();
+        let all = ["a", "b", "c", "d"].map(|name| {
+            let r = Replica::new(dir.path(), name, NATURAL);
+            r.sql("INSERT INTO t VALUES ('k1', 0, 'one'), ('k2', 0, 'two'), ('k3', 0, 'three')");
+            r.attach("")
+        });
+        for here in &all {
+            for there in all.iter().filter(|there| there.name != here.name) {
+                let replica = there.open().summary().unwrap().replica;
+                here.open().began(replica, Began::Copies, now()).unwrap();
+            }
+        }
+        all[3].sql("UPDATE t SET code = 'K1', part = 2 WHERE code = 'k1'; DELETE FROM t WHERE code = 'k3'");
+        for (to, from) in [(1, 0), (2, 1), (3, 2)] {
+            pull_by(&all[to], &all[from], items);
+        }
+        assert_eq!(all[3].rows("SELECT v FROM t WHERE v <> 'three' ORDER BY v"), ["one", "two"], "{items}");
+        settle(&all.each_ref());
+        for r in &all {
+            let rows = r.rows("SELECT * FROM t WHERE v <> 'three' ORDER BY code");
+            assert_eq!(rows, ["K1 2 one", "k2 0 two"], "{} {items}", r.name);
+        }
+    }
+}

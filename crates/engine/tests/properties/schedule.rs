@@ -145,9 +145,7 @@ impl Schedule {
 
     /// Out of numbers of its own, so that what a seed gave before stays.
     pub fn widen(mut self, r: &mut Prng) -> Schedule {
-        // A row under a natural key of which a copy changed the key before it met the others is another row there: the more
-        // copies, the more of those.
-        self.copies = self.nodes <= 3 && !self.before[0].is_empty() && r.chance(35);
+        self.copies = !self.before[0].is_empty() && r.chance(35);
         for node in 0..self.nodes {
             let at = r.below(self.ops.len() + 1);
             self.ops.insert(at, Op::Migrate(node));
