@@ -139,14 +139,14 @@ Examples:
   lockstep agent --metrics 127.0.0.1:9467")]
     Agent {
         /// Where to listen; port 0 takes any [default: as last time, at first 127.0.0.1:7467]
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = listen)]
         listen: Option<String>,
         /// Where others are to look for this node, or `none` if they can't reach it, so that it has to ask them for
         /// news [default: as last time, at first where it listens]
         #[arg(long, value_name = "ADDR")]
         advertise: Option<String>,
         /// Answer monitoring on this address of this computer: /health, and /metrics for Prometheus
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = local)]
         metrics: Option<String>,
     },
 
@@ -479,6 +479,7 @@ Examples:
         /// Its name
         key: Option<String>,
         /// Its new value
+        #[arg(allow_negative_numbers = true)]
         value: Option<String>,
     },
 }
@@ -610,6 +611,21 @@ fn pause(text: &str) -> Result<Pause, String> {
     match text {
         "tomorrow" => Ok(Pause::Tomorrow),
         text => duration(text).map(Pause::For).map_err(|e| format!("{e}, or tomorrow")),
+    }
+}
+
+/// `host:port`, also port 0.
+fn listen(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    parts.map(|_| text.to_owned()).ok_or_else(|| "say host:port, for example 0.0.0.0:7467".to_owned())
+}
+
+/// `host:port` of this computer alone.
+fn local(text: &str) -> Result<String, String> {
+    let text = text.replacen("localhost:", "127.0.0.1:", 1);
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(text),
+        Ok(_) | Err(_) => Err("say host:port of this computer alone, for example 127.0.0.1:9467".to_owned()),
     }
 }
 

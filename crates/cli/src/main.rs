@@ -36,6 +36,9 @@ fn main() -> ExitCode {
 /// Help and version go to standard output and are no failure; all else is wrong usage, and JSON where it was asked for.
 fn wrong_usage(e: &clap::Error) -> ExitCode {
     let asked = matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !asked && std::env::args_os().any(|a| a.to_string_lossy().trim_start().starts_with("lockstep:")) {
+        return outcome::fail(&spoiled_invite(), std::env::args_os().any(|a| a == "--json"));
+    }
     if asked || !std::env::args_os().any(|a| a == "--json") {
         // If even that can't be printed, the exit status is all that can be said.
         let _ = e.print();
@@ -44,6 +47,15 @@ fn wrong_usage(e: &clap::Error) -> ExitCode {
     let text = e.render().to_string();
     let message = text.lines().next().unwrap_or("wrong usage").trim_start_matches("error: ").to_owned();
     outcome::fail(&Failure::usage("usage", message, "see `lockstep help`"), true)
+}
+
+/// An invite on the command line stands in the shell's history and in the list of processes. It is not said again.
+fn spoiled_invite() -> Failure {
+    Failure::usage(
+        "usage",
+        "an invite is a secret and is never given on the command line, where others can read it",
+        "replace this one: make a new invite on the other node, then say `lockstep pair`, which asks for it",
+    )
 }
 
 /// Logs go to standard error: little for a command, more for the agent, all of it by `LOCKSTEP_LOG`.

@@ -279,6 +279,82 @@ fn a_declined_or_broken_invite_pairs_nothing() {
 }
 
 #[test]
+fn an_invite_on_the_command_line_is_not_said_again() {
+    let site = Site::empty();
+    for args in
+        [&["pair", "lockstep:c2VjcmV0"][..], &["pair", "-", "lockstep:c2VjcmV0"], &["pari", "lockstep:c2VjcmV0"]]
+    {
+        for json in [&[][..], &["--json"]] {
+            let ended = site.run(&[json, args].concat(), "");
+            let said = format!("{}{}", ended.out, ended.err);
+            assert_eq!(ended.status, 2, "{args:?}: {said}");
+            assert!(!said.contains("c2VjcmV0") && said.contains("replace this one"), "{args:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_is_mistyped_is_wrong_usage_that_says_what_may_be_said() {
+    let site = Site::empty();
+    let bad_name = site.json(&["init", "--name", "a/b"]);
+    assert_eq!((bad_name.0, &bad_name.1["error"]["code"]), (1, &json!("bad_name")));
+    assert!(!site.home().exists(), "nothing is left of it");
+    site.well(&["init", "--name", "hq"]);
+    for (args, says) in [
+        (["--listen", "nonsense"], "say host:port"),
+        (["--listen", ""], "say host:port"),
+        (["--listen", ":99999"], "say host:port"),
+        (["--metrics", "nonsense"], "say host:port of this computer alone"),
+        (["--metrics", "0.0.0.0:9467"], "say host:port of this computer alone"),
+    ] {
+        let (status, json) = site.json(&[&["agent"], &args[..]].concat());
+        assert_eq!(status, 2, "{args:?}: {json}");
+        assert!(json["error"]["message"].as_str().is_some_and(|m| m.contains(says)), "{args:?}: {json}");
+    }
+    for (args, says) in [(["notify.failures", "5"], "first, third, never"), (["guard.rows", "-3"], "whole number")] {
+        let (status, json) = site.json(&[&["settings"], &args[..]].concat());
+        assert_eq!((status, &json["error"]["code"]), (1, &json!("bad_setting")), "{json}");
+        assert!(json["error"]["message"].as_str().is_some_and(|m| m.contains(says)), "{args:?}: {json}");
+    }
+    let (status, json) = site.json(&["sync"]);
+    assert_eq!((status, &json["error"]["code"]), (1, &json!("no_peers")));
+    site.well(&["pause"]);
+    assert!(site.run(&["status"], "").out.contains("rests until `lockstep resume`"));
+}
+
+#[test]
+fn a_start_that_fails_changes_nothing_of_what_is_remembered() {
+    let mut site = Site::attached("hq");
+    site.serve();
+    let before = site.well(&["invite"]);
+    site.agent.take().map(|mut a| a.kill().and_then(|()| a.wait())).unwrap().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let metrics = taken.local_addr().unwrap().to_string();
+    let (status, json) = site.json(&["agent", "--listen", "127.0.0.1:0", "--advertise", "x:1", "--metrics", &metrics]);
+    assert_eq!((status, &json["error"]["code"]), (1, &json!("listen")), "{json}");
+    // Up to the secret an invite is the same as long as it names the same address.
+    let begins = |json: &Value| json["invite"].as_str().unwrap()[..60].to_owned();
+    assert_eq!(begins(&site.well(&["invite"])), begins(&before));
+}
+
+#[test]
+fn at_a_glance_it_is_seen_how_reliable_a_peer_is_and_why_not() {
+    let (mut host, joiner) = paired();
+    let shown = joiner.run(&["peers"], "").out;
+    for word in ["verified", "100 %", "lag", "users", "both"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    host.agent.take().map(|mut a| a.kill().and_then(|()| a.wait())).unwrap().unwrap();
+    joiner.json(&["sync"]);
+    for args in [["peers"], ["status"]] {
+        let shown = joiner.run(&args, "").out;
+        for word in ["failed", "50 %", "can't be reached", "whether its agent runs"] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+    }
+}
+
+#[test]
 fn a_share_that_names_nothing_is_refused_and_of_nothing_nothing_is_claimed() {
     let (mut host, joiner) = (Site::attached("hq"), Site::attached("pit"));
     host.serve();

@@ -50,6 +50,12 @@ pub(crate) const NOWHERE: &str = "none";
 impl Agent {
     /// Takes the agent's place in its home and begins to listen.
     pub async fn bind(node: Arc<Node>, options: &AgentOptions) -> Result<Agent> {
+        Agent::bind_monitored(node, options, None).await
+    }
+
+    /// The same, and lets monitoring ask at an address of this computer alone; port 0: any. If either address can't be
+    /// listened on, what is remembered stays.
+    pub async fn bind_monitored(node: Arc<Node>, options: &AgentOptions, monitored: Option<&str>) -> Result<Agent> {
         let lock = match node.home().lock(Work::Agent, STARTING).await {
             Err(crate::home::Error::Busy { .. }) => return Err(Error::AgentRuns),
             lock => lock?,
@@ -60,6 +66,10 @@ impl Agent {
         let listen = |source| Error::Listen { address: address.clone(), source };
         let listener = TcpListener::bind(&address).await.map_err(listen)?;
         let local = listener.local_addr().map_err(listen)?;
+        let metrics = match monitored {
+            Some(address) => Some(metrics::bind(address).await?),
+            None => None,
+        };
         if let Some(told) = &options.advertise {
             if told != NOWHERE && !crate::pair::good_address(told) {
                 return Err(crate::pair::PairError::BadAddress { address: told.clone() }.into());
@@ -72,7 +82,7 @@ impl Agent {
         };
         let place = AgentPlace { listening: local.to_string(), advertised, since: node.now() };
         node.state().set_agent(&place)?;
-        Ok(Agent { node, listener, place, metrics: None, _lock: lock })
+        Ok(Agent { node, listener, place, metrics, _lock: lock })
     }
 
     /// Where it listens, as `host:port`.
@@ -80,13 +90,9 @@ impl Agent {
         &self.place.listening
     }
 
-    /// Lets monitoring ask at an address of this computer alone. Gives the one that was taken; port 0: any.
-    pub async fn monitored_at(&mut self, address: &str) -> Result<SocketAddr> {
-        let listener = metrics::bind(address).await?;
-        let listen = |source| Error::Listen { address: address.to_owned(), source };
-        let at = listener.local_addr().map_err(listen)?;
-        self.metrics = Some(listener);
-        Ok(at)
+    /// Where monitoring is answered, if it is.
+    pub fn monitored_at(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
     }
 
     /// Serves and syncs until it is asked to stop, and lets what is under way finish.

@@ -158,7 +158,9 @@ impl ConfigError {
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            ConfigError::Io { .. } => None,
+            ConfigError::Io { .. } => {
+                Some("see whether the file is there, and whether this user may read and write it")
+            }
             ConfigError::Toml { .. } => Some("see the example in `lockstep attach --help`"),
             ConfigError::Name { .. } => Some("use letters, digits, - and _; the same name on all nodes"),
             ConfigError::Exists { .. } => Some("name another file; nothing is ever overwritten"),

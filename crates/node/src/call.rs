@@ -105,7 +105,9 @@ impl Error {
             Error::Unreachable { .. } => "see whether its agent runs and whether a firewall lets this port through",
             Error::WrongKey { .. } => "if that node was made anew, pair it again; if not, someone stands in between",
             Error::NotKnown { .. } => "pair the two again: `lockstep invite` there, `lockstep pair` here",
-            Error::TimedOut { .. } | Error::Broken { .. } => "nothing was lost; it is tried again",
+            Error::TimedOut { .. } | Error::Broken { .. } => {
+                "nothing was lost; an agent tries again by itself, or say `lockstep sync`"
+            }
             Error::Refused { problem, .. } => return problem.hint.clone(),
             Error::TooLarge { .. } => "use the same version of Lockstep on both nodes",
             Error::Setup { .. } => return None,
@@ -294,5 +296,7 @@ fn is_canceled(e: &reqwest::Error) -> bool {
 /// The operating system's own words, without the layers around them.
 fn deepest(e: &reqwest::Error) -> String {
     let last = causes(e).last().map_or_else(|| e.to_string(), ToString::to_string);
-    if e.source().is_none() { e.to_string() } else { last }
+    let said = if e.source().is_none() { e.to_string() } else { last };
+    // A library's link says nothing to who reads this.
+    said.split(": https://").next().unwrap_or_default().to_owned()
 }

@@ -185,7 +185,12 @@ impl Error {
             Error::Share(e) => Some(e.hint().to_owned()),
             Error::Metrics(e) => Some(e.hint().to_owned()),
             Error::Invite(e) => Some(e.hint().to_owned()),
-            Error::Listen { .. } => Some("choose another one with --listen; an agent may run already".to_owned()),
+            Error::Listen { source, .. } => Some(match source.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "another program listens there, perhaps another agent: choose another port".to_owned()
+                }
+                _ => "name an address of this computer, for example 0.0.0.0:7467".to_owned(),
+            }),
             Error::Said { hint, .. } => Some(hint.clone()),
             Error::Cloned { database, .. } => Some(format!(
                 "on the machine that is the copy, or was restored: `lockstep restored {database} --rejoin`; a copied machine also needs a node of its own (`lockstep init` with another --home)"

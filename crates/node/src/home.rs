@@ -28,7 +28,7 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// Someone else may have read the key.
+    /// Someone else may have read the key, or an invite.
     #[error("{} can be read by other users of this computer", path.display())]
     Exposed {
         /// The file.
@@ -69,6 +69,9 @@ impl Error {
             Error::Exists { .. } => Some("choose another folder with --home"),
             Error::Exposed { .. } => {
                 Some("take the rights away (chmod 600); if others use this computer, make a new node and pair it anew")
+            }
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("run commands as the user that owns this folder; what root made in it, give back with chown")
             }
             Error::Io { .. } => None,
             Error::Busy { .. } => Some("`lockstep status` says which; try again when it is done"),
@@ -126,17 +129,22 @@ impl Home {
         platform::private_folder(&self.backups()).map_err(|source| Error::Io { path: self.backups(), source })
     }
 
-    /// Checks that a node is there and that its key is its own.
+    /// Checks that a node is there, and that nobody else can read its key or its state, in which open invites stand.
     pub fn check(&self) -> Result<(), Error> {
         let key = self.identity();
         if !key.exists() {
             return Err(Error::Missing { path: self.0.clone() });
         }
-        match platform::readable_by_others(&key) {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(Error::Exposed { path: key }),
-            Err(source) => Err(Error::Io { path: key, source }),
+        for path in [key, self.state()] {
+            match platform::readable_by_others(&path) {
+                Ok(false) => {}
+                Ok(true) => return Err(Error::Exposed { path }),
+                // A state that went is made anew.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Error::Io { path, source }),
+            }
         }
+        Ok(())
     }
 
     /// Takes a lock if it is free.
@@ -201,5 +209,10 @@ mod tests {
         home.check().unwrap();
         std::fs::set_permissions(home.identity(), std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(home.check(), Err(Error::Exposed { .. })));
+        std::fs::set_permissions(home.identity(), std::fs::Permissions::from_mode(0o600)).unwrap();
+        drop(platform::private_file(&home.state()).unwrap());
+        home.check().unwrap();
+        std::fs::set_permissions(home.state(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(home.check(), Err(Error::Exposed { path }) if path == home.state()));
     }
 }

@@ -1,6 +1,7 @@
 //! One node: its home, key and state, and what can be asked of it.
 use crate::access::Columns;
 use crate::agent::NOWHERE;
+use crate::cleanup::writes;
 use crate::engine::{self, Balance, Database, Sibling, Summary, TableSummary};
 use crate::heads::Heads;
 use crate::home::{Home, Work};
@@ -62,14 +63,14 @@ impl std::fmt::Debug for Node {
 impl Node {
     /// Makes a node: key, certificate, state database.
     pub fn init(home: Home, name: Option<&str>) -> Result<Node> {
-        home.create()?;
-        let identity = Identity::make()?;
-        let state = State::open(&home)?;
         let host = platform::host_name();
         let name = name.unwrap_or(&host);
         if !pair::good_name(name) {
             return Err(pair::PairError::BadName.into());
         }
+        home.create()?;
+        let identity = Identity::make()?;
+        let state = State::open(&home)?;
         state.change_setting("name", name)?;
         // The key comes last: a home without one is no node, and `init` can be run again.
         identity.save(&home)?;
@@ -244,6 +245,7 @@ impl Node {
             Ok((db.summary()?, db.balance()?))
         })?;
         self.stands(&attached.name, &summary);
+        let writes = writes(summary.tables.iter().map(|t| &t.vector));
         let status = DatabaseStatus {
             name: attached.name.clone(),
             file: attached.file.display().to_string(),
@@ -252,7 +254,7 @@ impl Node {
             held: summary.held,
             capture: if summary.capture.is_empty() { "ok".to_owned() } else { summary.capture.join("; ") },
             bytes: std::fs::metadata(&attached.file).map_or(0, |m| m.len()),
-            own_bytes: self.own_bytes(attached)?,
+            own_bytes: self.own_bytes(attached, writes)?,
             history: self.state.lineage(&attached.name)?.broke.map(|b| HistoryBreak {
                 kind: b.kind.name().to_owned(),
                 at: timestamp(b.at),

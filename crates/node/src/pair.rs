@@ -109,7 +109,8 @@ impl PairError {
             PairError::NothingShared => {
                 Some("attach the databases on the node that invites, or name others with --share")
             }
-            PairError::BadName | PairError::BadAddress { .. } => None,
+            PairError::BadName => Some("choose a plain one, for example hq"),
+            PairError::BadAddress { .. } => Some("for example hq.example:7467"),
         }
     }
 }

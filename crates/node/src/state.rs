@@ -105,7 +105,7 @@ pub enum Error {
         /// The value that was given.
         value: String,
         /// What it may be.
-        why: &'static str,
+        why: String,
     },
 }
 
@@ -138,7 +138,8 @@ impl Error {
             Error::Unknown { what: "database", .. } => Some("`lockstep tables` lists them"),
             Error::Unknown { what: "conflict", .. } => Some("`lockstep conflicts --all` lists them"),
             Error::Unknown { .. } => Some("`lockstep settings` lists them"),
-            Error::Sqlite { .. } | Error::Io { .. } | Error::NameTaken { .. } | Error::BadSetting { .. } => None,
+            Error::BadSetting { .. } => Some("`lockstep settings` says what each is for"),
+            Error::Sqlite { .. } | Error::Io { .. } | Error::NameTaken { .. } => None,
         }
     }
 }

@@ -75,7 +75,7 @@ pub struct DatabaseStatus {
     pub capture: String,
     /// Size of the file in bytes, without its log.
     pub bytes: u64,
-    /// How much of it are Lockstep's own tables, as measured within the last day or at the last clean-up.
+    /// How much of it are Lockstep's own tables, as measured within the last day, at the last clean-up or after many writes.
     pub own_bytes: u64,
     /// The file was restored or copied, and nobody has said yet what that is to mean: peers bring back what it lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -279,8 +279,8 @@ async fn monitoring_is_told_how_the_node_is_and_no_row() {
     let hq = Site::new("hq").await;
     hq.app("INSERT INTO note(tag, text) VALUES('canary-tag', 'canary-text')");
     let options = AgentOptions { listen: Some("127.0.0.1:0".to_owned()), advertise: None };
-    let mut agent = Agent::bind(hq.node(), &options).await.unwrap();
-    let at = agent.monitored_at("127.0.0.1:0").await.unwrap();
+    let agent = Agent::bind_monitored(hq.node(), &options, Some("127.0.0.1:0")).await.unwrap();
+    let at = agent.monitored_at().unwrap();
     let (stop, stopping) = watch::channel(false);
     let running = tokio::spawn(agent.run(stopping));
     let ask = |path: &'static str| tokio::task::spawn_blocking(move || asked(at, path));

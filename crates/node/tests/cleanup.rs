@@ -48,6 +48,14 @@ async fn what_a_peer_lacks_stays_and_the_rest_goes_in_its_time() {
     let d = &status.databases[0];
     assert_eq!(status.values_lost, 0);
     assert!(d.own_bytes > 0 && d.own_bytes < d.bytes, "{d:?}");
+    // It is measured anew when many writes came, and not each time.
+    let before = d.own_bytes;
+    host.app(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+         INSERT INTO note(text) SELECT 'more ' || i FROM n",
+    );
+    let after = host.node.status().unwrap().databases[0].own_bytes;
+    assert!(after > before, "{after} {before}");
     // Of the joiner's past only its last word is left after a year.
     later(&joiner, 400).cleanup(None, false).unwrap();
     assert_eq!(joiner.node.state().runs(Millis(0), 100).unwrap().len(), 1);

@@ -19,6 +19,7 @@ fn home_of_format_1() -> (tempfile::TempDir, Home) {
     for file in ["node.db", "node.db-wal", "node.db-shm"] {
         let _may_be_missing = std::fs::remove_file(home.path().join(file));
     }
+    drop(lockstep_node::platform::private_file(&home.state()).unwrap());
     Connection::open(home.state()).unwrap().execute_batch(FORMAT_1).unwrap();
     (dir, home)
 }

@@ -10,9 +10,8 @@ use tokio::sync::watch;
 /// Serves and syncs until it is asked to end.
 pub async fn agent(context: &Context, options: &AgentOptions, metrics: Option<&str>) -> Result<Outcome, Failure> {
     let node = context.node()?;
-    let mut agent = Agent::bind(node, options).await?;
-    if let Some(address) = metrics {
-        let at = agent.monitored_at(address).await?;
+    let agent = Agent::bind_monitored(node, options, metrics).await?;
+    if let Some(at) = agent.monitored_at() {
         tracing::info!(%at, "monitoring is answered");
     }
     let listening = format!("https://{}", agent.listening());

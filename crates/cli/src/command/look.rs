@@ -3,6 +3,7 @@ use super::pairing;
 use crate::Context;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::text;
+use jiff::Timestamp;
 use lockstep_node::Error;
 use lockstep_node::state::SETTINGS;
 use serde_json::json;
@@ -10,12 +11,14 @@ use std::time::Duration;
 
 /// Everything at a glance.
 pub fn status(context: &Context) -> Result<Outcome, Failure> {
-    let status = context.node()?.status()?;
+    let node = context.node()?;
+    let status = node.status()?;
     let agent = match &status.agent {
         Some(agent) => format!("agent listening on {}", agent.listening),
         None => "no agent runs".to_owned(),
     };
     let agent = match status.paused_until {
+        Some(until) if until == Timestamp::MAX => format!("{agent}; background sync rests until `lockstep resume`"),
         Some(until) => format!("{agent}; background sync rests until {}", text::time(until)),
         None => agent,
     };
@@ -51,7 +54,7 @@ pub fn status(context: &Context) -> Result<Outcome, Failure> {
     if status.peers.is_empty() {
         text.push_str("\nNo node is paired. Next: lockstep invite here, or lockstep pair\n");
     } else {
-        text.push_str(&format!("\n{}\n", pairing::listed(&status.peers)));
+        text.push_str(&format!("\n{}\n", pairing::listed(&status.peers, &pairing::week(&node)?)));
     }
     let held: u64 = status.databases.iter().map(|d| d.held).sum();
     text.push_str(&format!(

@@ -11,10 +11,12 @@ use lockstep_node::pair::{Joining, Wanted};
 use lockstep_node::preview::Preview;
 use lockstep_node::session::Progress;
 use lockstep_node::share::SharedTable;
+use lockstep_node::state::Rate;
 use lockstep_node::status::{Direction, PeerStatus};
 use lockstep_node::{Node, platform};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,21 +26,30 @@ pub fn invite(context: &Context, expires: Duration, share: &[String], without: &
     let invitation = node.invite(expires, share, without)?;
     let sharing = node.shared_tables(&invitation.share)?;
     let line = invitation.invite.to_string();
-    let mut text = format!("{line}\n");
-    if std::io::stdout().is_terminal() {
-        text.push_str(&format!("\n{}\n", picture(&line)));
-        text.push_str(&format!(
-            "Give this line to `lockstep pair` on the other node. It is good once, until {}.\n\
-             It holds a secret: carry it by a way that others can't read.\n",
-            text::time(invitation.expires_at)
+    let mut notes = format!(
+        "Give this line to `lockstep pair` on the other node. It is good once, until {}.\n\
+         It holds a secret: carry it by a way that others can't read.\n",
+        text::time(invitation.expires_at)
+    );
+    if node.agent()?.is_none() {
+        notes.push_str("No agent runs on this node yet; start it, or nobody answers: lockstep agent\n");
+    }
+    let address = &invitation.invite.address;
+    if address.starts_with("localhost:") || address.parse::<SocketAddr>().is_ok_and(|a| a.ip().is_loopback()) {
+        notes.push_str(&format!(
+            "It leads to {address}, which no other computer reaches: lockstep agent --listen 0.0.0.0:7467\n"
         ));
-        if node.agent()?.is_none() {
-            text.push_str("No agent runs on this node yet; start it, or nobody answers: lockstep agent\n");
+    }
+    notes.push_str(&format!("\n{}\n", shared(&sharing)));
+    let text = if std::io::stdout().is_terminal() {
+        format!("{line}\n\n{}\n{notes}", picture(&line))
+    } else {
+        // The line alone goes where it was sent; people still read the rest.
+        if !context.json {
+            eprint!("{notes}");
         }
-    }
-    if std::io::stdout().is_terminal() {
-        text.push_str(&format!("\n{}\n", shared(&sharing)));
-    }
+        format!("{line}\n")
+    };
     Ok(Outcome::new(json!({ "invite": line, "expires_at": invitation.expires_at, "sharing": sharing }), text))
 }
 
@@ -176,16 +187,23 @@ fn shared(sharing: &[SharedTable]) -> String {
 
 /// Lists peers.
 pub fn peers(context: &Context) -> Result<Outcome, Failure> {
-    let peers = context.node()?.status()?.peers;
+    let node = context.node()?;
+    let peers = node.status()?.peers;
     let text = match &peers[..] {
         [] => "No node is paired. Next: lockstep invite here, or lockstep pair with the invite of another".to_owned(),
-        peers => listed(peers),
+        peers => format!("{}\n\n{}", listed(peers, &week(&node)?), sharing(peers)),
     };
     Ok(Outcome::new(json!({ "peers": peers }), text))
 }
 
-/// A line for each peer.
-pub fn listed(peers: &[PeerStatus]) -> String {
+/// The sessions of the last seven days, for the success rates.
+pub fn week(node: &Node) -> Result<Vec<Rate>, Failure> {
+    let from = node.before(Duration::from_secs(7 * 86_400));
+    Ok(node.state().rates(from).map_err(lockstep_node::Error::from)?)
+}
+
+/// A line for each peer, and below why the last session of one was not verified.
+pub fn listed(peers: &[PeerStatus], week: &[Rate]) -> String {
     let now = Timestamp::now();
     let rows = peers.iter().map(|p| {
         let reach = match (&p.address, p.reachable) {
@@ -193,18 +211,47 @@ pub fn listed(peers: &[PeerStatus]) -> String {
             (Some(address), true) => address.clone(),
             (Some(address), false) => format!("{address} (no answer)"),
         };
+        let (runs, verified) = week
+            .iter()
+            .filter(|r| r.peer == p.name)
+            .fold((0, 0), |(runs, verified), r| (runs + r.runs, verified + r.verified));
         vec![
             p.name.clone(),
             reach,
+            p.last_result.clone().unwrap_or_else(|| "-".to_owned()),
             p.last_verified_at.map_or_else(|| "never".to_owned(), |at| text::ago(at, now)),
+            (verified * 100).checked_div(runs).map_or_else(|| "-".to_owned(), |share| format!("{share} %")),
+            p.lag_ms.map_or_else(|| "-".to_owned(), text::span),
             p.clock_offset_ms.map_or_else(|| "-".to_owned(), text::span),
             p.pending.to_string(),
             p.held.to_string(),
-            p.capture.clone(),
         ]
     });
-    let head = ["peer", "reached at", "verified", "clock", "pending", "held there", "capture there"];
-    text::table(&head, &["pending", "held there"], rows)
+    let head = ["peer", "reached at", "last", "verified", "7 days", "lag", "clock", "pending", "held there"];
+    let mut text = text::table(&head, &["7 days", "pending", "held there"], rows);
+    for peer in peers {
+        let name = text::plain(&peer.name);
+        if let Some(error) = &peer.error {
+            text.push_str(&format!("\n\n{name}: {}", text::plain(&error.message)));
+            if let Some(hint) = &error.hint {
+                text.push_str(&format!("\n  {}", text::plain(hint)));
+            }
+        }
+        if !matches!(peer.capture.as_str(), "ok" | "unknown") {
+            text.push_str(&format!("\n\n{name}: capture there: {}", text::plain(&peer.capture)));
+        }
+    }
+    text
+}
+
+/// What is shared with each.
+fn sharing(peers: &[PeerStatus]) -> String {
+    let rows = peers.iter().flat_map(|p| {
+        p.shares
+            .iter()
+            .map(|s| vec![p.name.clone(), s.what.clone(), s.direction.name().to_owned(), s.without.join(", ")])
+    });
+    text::table(&["peer", "shared", "direction", "without"], &[], rows)
 }
 
 /// Ends a pairing.
@@ -212,7 +259,8 @@ pub fn retire(context: &Context, name: &str) -> Result<Outcome, Failure> {
     let node = context.node()?;
     let peer = node.retire(name)?;
     let text = format!(
-        "{} is cut off. What it had not sent yet stays with it; what it lacks is not kept for it any more.",
+        "{} is cut off. What it had not sent yet stays with it; what it lacks is not kept for it any more.\n\
+         To pair it again: lockstep invite here, lockstep pair there.",
         text::plain(&peer.name)
     );
     Ok(Outcome::new(json!({ "name": peer.name, "node": peer.node, "retired": true }), text))

@@ -29,11 +29,15 @@ pub async fn attach(
 ) -> Result<Outcome, Failure> {
     let node = context.node()?;
     let bar = Bar::new(context.json);
+    let before = node.state().databases().map_err(lockstep_node::Error::from)?;
     let attach = Attach { databases, config, wal, backup, ..Attach::default() };
     let attached = node.attach(&attach, &mut |name, done, all| bar.at(name, done, all)).await;
     bar.done();
     let attached = attached?;
     let mut text = attached.iter().map(described).collect::<Vec<_>>().join("\n\n");
+    for again in attached.iter().filter(|d| before.iter().any(|b| b.name == d.name)) {
+        text.push_str(&format!("\n\n{} was attached already; it was looked over anew.", again.name));
+    }
     text.push_str("\n\n");
     text.push_str(match &node.peers()?[..] {
         [] => "Next: lockstep agent, then lockstep invite here or lockstep pair on the other node",

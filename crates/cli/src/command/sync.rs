@@ -20,7 +20,7 @@ pub async fn sync(context: &Context, name: Option<&str>) -> Result<Outcome, Fail
         None => node.state().peers().map_err(Error::from)?,
     };
     if peers.is_empty() {
-        return Err(Failure::usage("no_peers", "no node is paired", "`lockstep invite` here, or `lockstep pair`"));
+        return Err(Failure::failed("no_peers", "no node is paired", "`lockstep invite` here, or `lockstep pair`"));
     }
     // Those that come by themselves are no failure of this command, unless there are no others.
     let called: Vec<&Peer> = match peers.iter().filter(|p| p.address.is_some()).collect::<Vec<_>>() {
@@ -107,7 +107,7 @@ fn the_peer(node: &Node, name: Option<&str>) -> Result<Peer, Failure> {
     match <[Peer; 1]>::try_from(node.state().peers().map_err(Error::from)?) {
         Ok([peer]) => Ok(peer),
         Err(peers) if peers.is_empty() => {
-            Err(Failure::usage("no_peers", "no node is paired", "`lockstep invite` here, or `lockstep pair`"))
+            Err(Failure::failed("no_peers", "no node is paired", "`lockstep invite` here, or `lockstep pair`"))
         }
         Err(peers) => {
             let names: Vec<String> = peers.iter().map(|p| text::plain(&p.name)).collect();

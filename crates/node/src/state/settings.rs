@@ -118,8 +118,8 @@ impl Setting {
     }
 
     /// Why it can't have that value.
-    fn fault(&self, value: &str) -> Option<&'static str> {
-        match self.kind {
+    fn fault(&self, value: &str) -> Option<String> {
+        let fault = match self.kind {
             Kind::Text if value.trim().is_empty() || value.chars().any(char::is_control) => {
                 Some("it has to be a text of one line")
             }
@@ -135,8 +135,12 @@ impl Setting {
                 let fits = value.parse::<f64>().is_ok_and(|share| (0.0..=1.0).contains(&share));
                 (!fits).then_some("say a share of 0 to 1, for example 0.2")
             }
-            Kind::Choice(words) => (!words.contains(&value)).then_some("that is not one of its words"),
-        }
+            Kind::Choice(words) if !words.contains(&value) => {
+                return Some(format!("say one of {}", words.join(", ")));
+            }
+            Kind::Choice(_) => None,
+        };
+        fault.map(str::to_owned)
     }
 }
 
