@@ -171,6 +171,14 @@ class Written(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertEqual(check.check([self.folders[0]]).problems, [])
 
+    def test_an_account_that_may_go_is_referred_to_by_nobody(self) -> None:
+        self.write()
+        for server, folder in zip("ab", self.folders):
+            made = {tag for tag in shape.read(folder)[0]["user"] if writer.made_by_writer(tag)}
+            seen = {tag for _, tag in writer.Worker(folder, server, 0, 2, 0, None).open_forms["user"]}
+            self.assertTrue(made and seen)
+            self.assertFalse(made & seen)
+
     def test_before_a_merge_the_servers_differ(self) -> None:
         self.assertTrue(self.problems())
 

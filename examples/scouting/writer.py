@@ -97,6 +97,11 @@ class Transaction:
         self.worker.journal.write(self.notes)
 
 
+def made_by_writer(tag: str) -> bool:
+    """Is it an account that `Worker.sign_up` made?"""
+    return tag.startswith("u:") and tag.count(".") == 3
+
+
 class Worker:
     """One thread of the application."""
 
@@ -117,7 +122,8 @@ class Worker:
         for name, rows in tables.items():
             self.own[name] = {tag: row.id for tag, row in rows.items()
                               if row.id is not None and shape.owner(tag, workers) == (server, number)}
-        self.open_forms = {name: [(row.id, tag) for tag, row in tables[name].items()]
+        # Accounts that another thread has just made may go, and their ids mean another then.
+        self.open_forms = {name: [(row.id, tag) for tag, row in tables[name].items() if not made_by_writer(tag)]
                            for name in ("match", "team", "event", "scouting_alliance", "user", "role")}
         self.granted = {tag: row.refs for tag, row in tables["user_roles"].items()}
         self.joined: List[Tuple[str, int, int]] = []
@@ -306,7 +312,7 @@ class Worker:
     def sign_up(self) -> None:
         self.made += 1
         name = "%s.%s%d.%s.%d" % (self.rng.choice(content.FIRST).lower(), self.server, self.number, self.run, self.made)
-        tag = "u:" + name
+        tag = "u:" + name  # as `made_by_writer` knows it
         with self.transaction("users") as t:
             id = t.insert("user", tag, {}, username=name, email=name + "@example.org", is_active=1,
                           password_hash=content.password_hash(self.rng), scouting_team_number=make.TENANTS[0],
