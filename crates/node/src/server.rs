@@ -12,9 +12,9 @@ use crate::{Error, Result};
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -30,6 +30,10 @@ pub struct Bounds {
     pub handshakes: usize,
     /// Of those, from one address.
     pub handshakes_per_address: usize,
+    /// Beside those, from addresses from which paired nodes have come: strangers elsewhere can't take these.
+    pub handshakes_reserved: usize,
+    /// Of all connections, those of nodes that are not paired, while an invite is open.
+    pub strangers: usize,
     /// For a handshake.
     pub handshake: Duration,
     /// For the head of a request, and between requests.
@@ -46,6 +50,8 @@ impl Default for Bounds {
             connections: 512,
             handshakes: 128,
             handshakes_per_address: 16,
+            handshakes_reserved: 32,
+            strangers: 32,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(30),
             stranger: Duration::from_secs(30),
@@ -119,7 +125,10 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener, bounds: Bounds, mut s
         bounds,
         connections: Arc::new(Semaphore::new(bounds.connections)),
         handshakes: Arc::new(Semaphore::new(bounds.handshakes)),
+        reserved: Arc::new(Semaphore::new(bounds.handshakes_reserved)),
+        strangers: Semaphore::new(bounds.strangers),
         addresses: Mutex::default(),
+        known: Mutex::default(),
         stop: stop.clone(),
     });
     let mut guests = JoinSet::new();
@@ -152,39 +161,56 @@ struct House {
     bounds: Bounds,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+    strangers: Semaphore,
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    /// From where paired nodes have come.
+    known: Mutex<HashSet<IpAddr>>,
     stop: Stop,
 }
 
-/// A place among the handshakes of one address.
+/// A place among the handshakes.
 struct Place {
-    house: Arc<House>,
-    address: IpAddr,
+    /// Among those of one address; none: a reserved one.
+    counted: Option<(Arc<House>, IpAddr)>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut addresses = self.house.addresses.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(n) = addresses.get_mut(&self.address) {
+        let Some((house, address)) = &self.counted else { return };
+        let mut addresses = lock(&house.addresses);
+        if let Some(n) = addresses.get_mut(address) {
             *n -= 1;
             if *n == 0 {
-                addresses.remove(&self.address);
+                addresses.remove(address);
             }
         }
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 impl House {
     fn place(self: &Arc<House>, address: IpAddr) -> Option<Place> {
+        self.common_place(address).or_else(|| {
+            let is_known = lock(&self.known).contains(&address);
+            let permit = is_known.then(|| self.reserved.clone().try_acquire_owned().ok()).flatten()?;
+            Some(Place { counted: None, _permit: permit })
+        })
+    }
+
+    fn common_place(self: &Arc<House>, address: IpAddr) -> Option<Place> {
         let permit = self.handshakes.clone().try_acquire_owned().ok()?;
-        let mut addresses = self.addresses.lock().unwrap_or_else(|e| e.into_inner());
+        let mut addresses = lock(&self.addresses);
         let n = addresses.entry(address).or_default();
         if *n >= self.bounds.handshakes_per_address {
             return None;
         }
         *n += 1;
-        Some(Place { house: self.clone(), address, _permit: permit })
+        Some(Place { counted: Some((self.clone(), address)), _permit: permit })
     }
 
     /// Nothing is said to those for whom there is no room: the connection just closes.
@@ -216,6 +242,16 @@ impl House {
             return;
         };
         let known = self.gate.look(id) == Standing::Peer;
+        let _place = if known {
+            lock(&self.known).insert(from.ip());
+            None
+        } else {
+            let Ok(place) = self.strangers.try_acquire() else {
+                tracing::warn!(%from, node = %id, "no room for another node that is not paired");
+                return;
+            };
+            Some(place)
+        };
         let routes = self.routes.clone().layer(axum::Extension(from)).layer(axum::Extension(Caller(id)));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())

@@ -8,10 +8,11 @@ use lockstep_node::{Error, tls};
 use rustls::pki_types::ServerName;
 use sites::{SOON, Site, pair};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 const SCHEMA: &str = "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);";
@@ -211,6 +212,28 @@ async fn ten_thousand_connections_cost_little_and_keep_no_peer_out() {
     assert_eq!(joiner.texts("SELECT count(*) || '' FROM note"), ["6"]);
 }
 
+/// Silent connections from many addresses, held open; all the while a node that has come before gets through.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_that_is_held_open_keeps_no_peer_out_that_comes_from_where_it_came_before() {
+    let (host, joiner) = two().await;
+    joiner.well("host").await;
+    let to: SocketAddr = host.address.parse().unwrap();
+    let mut open = Vec::new();
+    for n in 2..12 {
+        for _ in 0..20 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 0, 0, n], 0))).unwrap();
+            open.push(socket.connect(to).await.unwrap());
+        }
+    }
+    for n in 0..3 {
+        host.app(&format!("INSERT INTO note(text) VALUES('{n}')"));
+        joiner.well("host").await;
+    }
+    assert_eq!(joiner.texts("SELECT text FROM note WHERE text < '3' ORDER BY text"), ["0", "1", "2"]);
+    drop(open);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_unpacks_to_much_takes_no_memory() {
     let (_host, joiner) = two().await;
@@ -249,7 +272,8 @@ async fn the_log_says_who_was_refused_what_and_nobody_fills_it() {
         ("/v1/wait", b"{}".to_vec(), "message"),
         ("/v1/hello", b"{}".to_vec(), "message"),
     ] {
-        link.post(path, body, 1 << 20, SOON).await.unwrap_err();
+        // A connection of its own for each: the first one ends in the middle of its body.
+        joiner.link("host").post(path, body, 1 << 20, SOON).await.unwrap_err();
         logged(&["WARN", "a request was refused", &format!("node={who}"), "from=127.0.0.1:", path, code]).await;
     }
     for _ in 0..100 {
