@@ -7,7 +7,7 @@ use crate::status::Problem;
 use crate::tls;
 use lockstep_wire::Limits;
 use lockstep_wire::message::{Message, Refusal};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, header};
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -193,6 +193,10 @@ impl Link {
             let status = response.status().as_u16();
             if response.status().is_success() {
                 return self.read(response, limit).await;
+            }
+            // One who may ask nothing, or no more, is turned away without a word.
+            if status == 404 && response.headers().get(header::CONNECTION).is_some_and(|c| c == "close") {
+                return Err(Error::NotKnown { address: self.address.clone() });
             }
             let body = self.read(response, PROBLEM).await?;
             Err(Error::Refused { status, problem: said(status, &body) })

@@ -302,7 +302,7 @@ async fn a_retired_node_is_cut_off_and_so_is_the_request_it_has_open() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     host.node.retire("joiner").unwrap();
     let ended = tokio::time::timeout(SOON, held).await.expect("it ends").unwrap().unwrap_err();
-    assert!(matches!(ended, call::Error::Refused { status: 404, .. }), "{ended:?}");
+    assert!(matches!(ended, call::Error::NotKnown { .. }), "{ended:?}");
     host.app("INSERT INTO note(text) VALUES('after it was retired')");
     let entry = joiner.sync("host").await;
     assert_eq!(entry.error.unwrap().code, "not_known");
