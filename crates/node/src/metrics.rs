@@ -105,8 +105,10 @@ fn faults(status: &Status, alarm_after: Option<u32>) -> Vec<String> {
     for d in status.databases.iter().filter(|d| d.capture != "ok") {
         faults.push(format!("capture of {}: {}", d.name, d.capture));
     }
-    if status.values_lost > 0 || status.values_lost_because.is_some() {
+    if status.values_lost > 0 {
         faults.push("the balance does not add up".to_owned());
+    } else if status.values_lost_because.is_some() {
+        faults.push("the balance of a database can't be counted".to_owned());
     }
     for p in &status.peers {
         if alarm_after.is_some_and(|n| p.failures >= n) {

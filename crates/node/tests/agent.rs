@@ -275,6 +275,24 @@ fn asked(at: std::net::SocketAddr, path: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn monitoring_is_told_what_makes_a_node_unwell() {
+    let hq = Site::new("hq").await;
+    let options = AgentOptions { listen: Some("127.0.0.1:0".to_owned()), advertise: None };
+    let agent = Agent::bind_monitored(hq.node(), &options, Some("127.0.0.1:0")).await.unwrap();
+    let at = agent.monitored_at().unwrap();
+    std::fs::rename(hq.file(), hq.file().with_extension("away")).unwrap();
+    let (stop, stopping) = watch::channel(false);
+    let running = tokio::spawn(agent.run(stopping));
+    let (status, body) = tokio::task::spawn_blocking(move || asked(at, "/health")).await.unwrap();
+    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    let said: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(said["status"], "unwell");
+    assert!(said["faults"][0].as_str().unwrap().starts_with("capture of notes: "), "{body}");
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn monitoring_is_told_how_the_node_is_and_no_row() {
     let hq = Site::new("hq").await;
     hq.app("INSERT INTO note(tag, text) VALUES('canary-tag', 'canary-text')");
