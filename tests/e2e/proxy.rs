@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use socket2::SockRef;
 
 use crate::scouting::event;
 use crate::server::{SCOUTING, Server, all_agree, sound};
@@ -42,10 +43,12 @@ impl Line {
         std::thread::spawn(move || {
             for caller in listener.incoming().flatten() {
                 let Ok(callee) = TcpStream::connect(&target) else { continue };
+                let reset = Arc::new(AtomicBool::new(false));
                 for (from, to) in [(&caller, &callee), (&callee, &caller)] {
                     let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
                     let (bad, troubles, seed) = (bad.clone(), troubles.clone(), seed.clone());
-                    std::thread::spawn(move || carry(from, to, &bad, &troubles, &seed));
+                    let reset = reset.clone();
+                    std::thread::spawn(move || carry([from, to], &bad, &troubles, &seed, &reset));
                 }
             }
         });
@@ -53,8 +56,14 @@ impl Line {
     }
 }
 
-/// Carries bytes one way, well or not.
-fn carry(mut from: TcpStream, mut to: TcpStream, bad: &AtomicBool, troubles: &AtomicU64, seed: &AtomicU64) {
+/// Carries bytes one way, well or not. `reset`: both ends are to get a reset in place of an end.
+fn carry(
+    [mut from, mut to]: [TcpStream; 2],
+    bad: &AtomicBool,
+    troubles: &AtomicU64,
+    seed: &AtomicU64,
+    reset: &AtomicBool,
+) {
     let mut buffer = [0; 4096];
     while let Ok(n) = from.read(&mut buffer) {
         let mut n = n;
@@ -72,8 +81,13 @@ fn carry(mut from: TcpStream, mut to: TcpStream, bad: &AtomicBool, troubles: &At
                     break;
                 }
                 // Gone, with nothing said.
-                18..=19 => {
+                18 => {
                     troubles.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+                19 => {
+                    troubles.fetch_add(1, Ordering::Relaxed);
+                    reset.store(true, Ordering::Relaxed);
                     break;
                 }
                 // Bytes that are not those that were sent.
@@ -88,7 +102,14 @@ fn carry(mut from: TcpStream, mut to: TcpStream, bad: &AtomicBool, troubles: &At
             break;
         }
     }
-    let _closed_already = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    // What closes a connection that does not linger is a reset; the other direction is only woken up before.
+    let ends = if reset.load(Ordering::Relaxed) { Shutdown::Read } else { Shutdown::Both };
+    for end in [&from, &to] {
+        let _closed_already = match ends {
+            Shutdown::Read => SockRef::from(end).set_linger(Some(Duration::ZERO)).and_then(|()| end.shutdown(ends)),
+            Shutdown::Write | Shutdown::Both => end.shutdown(ends),
+        };
+    }
 }
 
 #[test]
