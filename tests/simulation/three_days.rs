@@ -8,6 +8,7 @@ use super::schedule::{Op, Schedule, Statement};
 use super::schema::Schema;
 use super::world::World;
 use lockstep_engine::change::ConflictKind;
+use lockstep_node::pace::LONGEST;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -178,8 +179,9 @@ fn judge(weather: &Weather, couriers: &Couriers) -> Result<(), String> {
     }
     let vain = of((SCHOOL, VENUE), weather.outage).count() as i64;
     let outage = weather.outage.1 - weather.outage.0;
-    // Two couriers, each with a pause of five to ten minutes once it has had its first ten.
-    if vain < outage / 600 || vain > 2 * (10 + outage / 300) {
+    // Two couriers, each with pauses of half of the longest to the longest once it has had its first ten.
+    let longest = LONGEST.as_secs() as i64;
+    if vain < outage / longest || vain > 2 * (10 + 2 * outage / longest) {
         return Err(format!("{vain} attempts in an outage of {outage} seconds"));
     }
     if !couriers.all_alike() {
