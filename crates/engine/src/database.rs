@@ -488,13 +488,17 @@ impl Database {
         Ok(s)
     }
 
-    /// What deltas that broke off have left to come is waited for no more: who had it is gone for good.
-    pub fn expect_no_more(&mut self, now: Millis) -> Result<(), Error> {
-        if State::load(&self.c, &self.catalog)?.until.is_empty() {
+    /// What deltas that broke off have left to come to that table, or to any, is waited for no more: who had it may not
+    /// send it any more, or is gone for good. Where another has it, too, its next batch says so.
+    pub fn expect_no_more(&mut self, table: Option<&str>, now: Millis) -> Result<(), Error> {
+        let s = State::load(&self.c, &self.catalog)?;
+        let only = table.map(|name| s.find_table(None, name));
+        let is_it = |t: u32| only.is_none_or(|only| only == Some(t));
+        if !s.until.keys().any(|&(t, _)| is_it(t)) {
             return Ok(());
         }
         self.write(now, |txn| {
-            txn.s.until.clear();
+            txn.s.until.retain(|&(t, _), _| !is_it(t));
             txn.s.touch_meta();
             txn.s.store(txn.c)
         })

@@ -5,7 +5,7 @@ use crate::identity::NodeId;
 use crate::invite::{Invite, Secret, Side};
 use crate::message::{Join, Joined, Message};
 use crate::node::{Node, timestamp};
-use crate::state::Peer;
+use crate::state::{AttachedDatabase, Peer};
 use crate::status::Share;
 use crate::{Error, Result};
 use jiff::Timestamp;
@@ -277,21 +277,18 @@ impl Node {
     pub fn retire(&self, name: &str) -> Result<Peer> {
         let peer = self.state().peer(name)?;
         self.state().retire_peer(peer.node, self.now())?;
-        self.expect_no_more()?;
+        self.state().databases()?.iter().for_each(|database| self.expect_no_more(database, None));
         self.ring();
         tracing::info!(node = %peer.node, name = %peer.name, "retired");
         Ok(peer)
     }
 
-    /// What a node began to send and may not send any more is waited for no more.
-    pub(crate) fn expect_no_more(&self) -> Result<()> {
-        for database in self.state().databases()? {
-            // A file that can't be opened now keeps no node paired, and no rights.
-            if let Err(e) = self.with_database(&database, |db| db.expect_no_more(self.now())) {
-                tracing::warn!(database = %database.name, error = %e, "what a node left unfinished is still waited for");
-            }
+    /// What a node began to send, of that table or of all, and may not send any more is waited for no more.
+    pub(crate) fn expect_no_more(&self, database: &AttachedDatabase, table: Option<&str>) {
+        // A file that can't be opened now keeps no node paired, and no rights.
+        if let Err(e) = self.with_database(database, |db| db.expect_no_more(table, self.now())) {
+            tracing::warn!(database = %database.name, error = %e, "what a node left unfinished is still waited for");
         }
-        Ok(())
     }
 }
 

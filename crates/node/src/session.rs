@@ -599,7 +599,7 @@ fn unverified(code: &str, tables: &[TableEntry]) -> Problem {
     let message = [
         said("differs", "the two sides have the same writes and different rows"),
         said("moved", "written to all the while"),
-        said("one_way", "goes one way, and its receiver wrote to it"),
+        said("one_way", "shared one way or on one side alone, and written to on the other"),
         said("config_differs", "configured differently on the two sides"),
         said("missing_here", "not there on this side"),
         said("missing_there", "not there on the other side"),

@@ -109,11 +109,16 @@ pub fn looks_secret(column: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
+/// The database of a line, and its table if it names one.
+fn split(what: &str) -> (&str, Option<&str>) {
+    what.split_once('.').map_or((what, None), |(name, table)| (name, Some(table)))
+}
+
 impl Node {
     /// Refuses a line, `DB` or `DB.TABLE`, that names nothing: a mistyped name would share nothing, or keep nothing back.
     /// A table that only peers have counts.
     pub(crate) fn check_named(&self, what: &str) -> Result<()> {
-        let (name, table) = what.split_once('.').map_or((what, None), |(name, table)| (name, Some(table)));
+        let (name, table) = split(what);
         let database = self.state().database(name)?;
         let Some(table) = table else { return Ok(()) };
         let summary = self.with_database(&database, crate::engine::Database::summary)?;
@@ -190,7 +195,8 @@ impl Node {
         }
         self.state().set_share(peer.node, &Share { what: what.to_owned(), direction, without: without.to_vec() })?;
         if !direction.receives() {
-            self.expect_no_more()?;
+            let (name, table) = split(what);
+            self.expect_no_more(&self.state().database(name)?, table);
         }
         tracing::info!(peer = %peer.name, what, direction = direction.name(), ?without, "what is shared was changed");
         let warn = |column: &String| {

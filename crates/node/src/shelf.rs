@@ -68,12 +68,7 @@ impl Shelf {
         if self.follows {
             let state = self.node.state();
             let read = || if state.is_peer(self.peer)? { state.access(self.peer) } else { Ok(Access::default()) };
-            self.access = read().map_err(|e| {
-                let e = Error::from(e);
-                let refusal = told(&e);
-                self.failed = Some(e);
-                refusal
-            })?;
+            self.access = read().map_err(|e| keep(&mut self.failed, e.into()))?;
         }
         Ok(())
     }
@@ -84,20 +79,11 @@ impl Shelf {
         database: &AttachedDatabase,
         work: impl FnOnce(&mut Database) -> Result<T, engine::Error>,
     ) -> Result<T, Refusal> {
-        let done = self.node.with_database(database, work);
-        done.map_err(|e| {
-            let refusal = told(&e);
-            self.failed = Some(e);
-            refusal
-        })
+        self.node.with_database(database, work).map_err(|e| keep(&mut self.failed, e))
     }
 
     fn hello(&mut self, database: &AttachedDatabase, summary: Summary) -> Result<DatabaseHello, Refusal> {
-        let heard = self.node.heard_of(self.peer, &summary.name).map_err(|e| {
-            let refusal = told(&e);
-            self.failed = Some(e);
-            refusal
-        })?;
+        let heard = self.node.heard_of(self.peer, &summary.name).map_err(|e| keep(&mut self.failed, e))?;
         let shared = |name: &str| self.access.of(&summary.name, name) != Direction::None;
         // Where the peer shares more than this node does, the rest goes on.
         let closed = summary.tables.iter().filter(|t| t.synced && !shared(&t.name)).map(|t| t.name.clone()).collect();
@@ -108,11 +94,7 @@ impl Shelf {
                 t.digest
             } else {
                 let done = self.node.digest_without(database, t, &without, summary.digest_key);
-                done.map_err(|e| {
-                    let refusal = told(&e);
-                    self.failed = Some(e);
-                    refusal
-                })?
+                done.map_err(|e| keep(&mut self.failed, e))?
             };
             tables.push(TableHello {
                 name: t.name.clone(),
@@ -220,11 +202,7 @@ impl Store for Shelf {
         let database = self.database(&batch.database)?;
         self.check(batch)?;
         let now = self.node.now();
-        let review = self.node.under_review(self.peer).map_err(|e| {
-            let refusal = told(&e);
-            self.failed = Some(e);
-            refusal
-        })?;
+        let review = self.node.under_review(self.peer).map_err(|e| keep(&mut self.failed, e))?;
         let applied =
             self.with(&database, |db| if review { db.apply_aside(batch, now) } else { db.apply(batch, now) })?;
         Ok(Counts {
@@ -237,6 +215,13 @@ impl Store for Shelf {
             writes: applied.writes,
         })
     }
+}
+
+/// Keeps what failed, and gives what a peer is told of it.
+fn keep(failed: &mut Option<Error>, e: Error) -> Refusal {
+    let refusal = told(&e);
+    *failed = Some(e);
+    refusal
 }
 
 pub(crate) fn refusal(code: &str, message: &str, hint: &str) -> Refusal {

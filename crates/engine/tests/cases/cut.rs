@@ -65,7 +65,7 @@ fn the_rest_of_a_delta_may_come_from_anyone() {
 #[test]
 fn of_a_node_that_is_gone_for_good_nothing_is_waited_for() {
     let s = cut();
-    s.nodes[2].open().expect_no_more(s.now()).unwrap();
+    s.nodes[2].open().expect_no_more(None, s.now()).unwrap();
     assert!(!under_way(&s, 2));
     // What B has and C has not is a difference now, which is found.
     let digest = |node: usize| s.nodes[node].open().digest_without("p", &BTreeSet::new()).unwrap();
