@@ -57,4 +57,14 @@ fn case_17_what_one_end_of_a_chain_writes_arrives_at_the_other() {
     c.sql("scouting", "UPDATE event SET location = 'at c' WHERE code = 'all'");
     round();
     all_read(&everyone, "scouting", "SELECT location FROM event WHERE code = 'all'", &["at c"]);
+
+    // Each says whose the two writes are, also gamma, which never met alpha.
+    for server in everyone {
+        let known = server.well(&["conflicts", "--all", "--json"]);
+        let conflicts = known["conflicts"].as_array().unwrap().iter();
+        let mut sides: Vec<_> = conflicts.map(|c| (c["winner"].as_str(), c["loser"].as_str())).collect();
+        sides.retain(|sides| sides.1 == Some("alpha"));
+        sides.dedup();
+        assert_eq!(sides, [(Some("gamma"), Some("alpha"))], "{}: {known}", server.name);
+    }
 }

@@ -59,6 +59,9 @@ impl Txn<'_> {
                 *most = seq.0.max(*most);
             }
         }
+        for (replica, host) in &batch.hosts {
+            self.s.place(self.c, *replica, host)?;
+        }
         self.s.drop_reached();
         self.s.last = batch.last;
         self.s.met = true;

@@ -3,8 +3,9 @@
 //! A write has one dot and may touch several registers: columns and the existence of one or (after an alias) several
 //! births. A [`Change`] is the surviving part of one write in one birth. All items of one (table, dot) stand together
 //! and travel in one batch (merge-rules: never cut inside a dot).
-use crate::id::{Dot, ReplicaId, Seq, Stamp, Vectors};
+use crate::id::{Dot, Host, ReplicaId, Seq, Stamp, Vectors};
 use crate::value::Value;
+use std::collections::BTreeMap;
 
 /// Part of a delta of one database: the items whose dots lie between the vectors `start` and `end`, in the order of
 /// their stamps over all replicas.
@@ -28,6 +29,8 @@ pub struct Batch {
     /// here, and what the sender itself still waits for. Until then a value may be missing that was replaced by a write
     /// which is still to come. Only what `end` does not reach.
     pub until: Vectors,
+    /// Where the replicas live whose writes it may hold, as far as the sender knows.
+    pub hosts: BTreeMap<ReplicaId, Host>,
     /// In order.
     pub items: Vec<Item>,
 }

@@ -4,7 +4,7 @@
 //! every node that has the same writes has the same classes. Not here: when an edge is made (`identity`).
 use crate::change::AliasKind;
 use crate::error::Error;
-use crate::id::Stamp;
+use crate::id::{Host, Stamp};
 use crate::record::{Cell, Col, LocalDot, Register};
 use crate::rule::{Rule, applies};
 use crate::transaction::{DotOf, Txn};
@@ -299,9 +299,10 @@ impl Txn<'_> {
     /// before an alias is made, and not when classes are worked out.
     pub fn housemates(&mut self, t: u32, xs: &[LocalDot], ys: &[LocalDot]) -> Result<bool, Error> {
         self.share_a_home(t, xs, ys, |txn, replica| {
-            let nodes = &txn.s.nodes;
-            let node = nodes.get(replica as usize).filter(|node| node.is_some());
-            let first = node.and_then(|node| nodes.iter().position(|n| n == node));
+            let node = |host: &Option<Host>| host.as_ref().map(|h| h.node);
+            let hosts = &txn.s.hosts;
+            let mine = hosts.get(replica as usize).and_then(node);
+            let first = mine.and_then(|mine| hosts.iter().position(|host| node(host) == Some(mine)));
             first.map_or(replica, |first| first as u32)
         })
     }

@@ -10,7 +10,7 @@ use crate::contact::Began;
 use crate::error::Error;
 use crate::extract::Limit;
 use crate::feeders;
-use crate::id::{Millis, ReplicaId, Vectors};
+use crate::id::{Host, Millis, ReplicaId, Vectors};
 use crate::lineage;
 use crate::listing::{balance_of, vector_of};
 use crate::reading::Reading;
@@ -23,7 +23,7 @@ use crate::store::{self, State};
 use crate::transaction::future;
 use crate::transaction::{Counts, Txn};
 use crate::{capture, catalog, guest, upgrade};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -463,6 +463,7 @@ impl Database {
         Ok(Summary {
             name: s.name.clone(),
             replica: s.replicas[s.own as usize],
+            hosted: s.hosts[s.own as usize].is_some(),
             clock: s.clock,
             mark: s.mark,
             digest_key: s.digest_key,
@@ -531,18 +532,16 @@ impl Database {
         Ok(true)
     }
 
-    /// Notes which node a replica lives on, for `prefer:<node>` and for people.
-    pub fn name_replica(&mut self, replica: ReplicaId, node: &str, now: Millis) -> Result<(), Error> {
-        let known = State::load(&self.c, &self.catalog)?;
-        if known.replicas.iter().zip(&known.nodes).any(|(r, n)| *r == replica && n.as_deref() == Some(node)) {
+    /// Notes which node this file lives on, if it has not been said before.
+    pub fn live_on(&mut self, host: &Host, now: Millis) -> Result<(), Error> {
+        let s = State::load(&self.c, &self.catalog)?;
+        if s.hosts[s.own as usize].is_some() {
             return Ok(());
         }
         self.write(now, |txn| {
-            let n = txn.s.replica_no(replica);
-            txn.s.nodes[n as usize] = Some(node.to_owned());
-            txn.s.store(txn.c)?;
-            txn.c.execute("UPDATE _lockstep_replica SET node = ?2 WHERE n = ?1", params![n, node])?;
-            Ok(())
+            let own = txn.s.replicas[txn.s.own as usize];
+            txn.s.place(txn.c, own, host)?;
+            txn.s.store(txn.c)
         })
     }
 
@@ -564,10 +563,10 @@ impl Database {
         })
     }
 
-    /// The names of the nodes that replicas live on, as far as they are known.
-    pub fn replica_names(&mut self) -> Result<Vec<(ReplicaId, Option<String>)>, Error> {
+    /// Where replicas live, as far as it is known.
+    pub fn hosts(&self) -> Result<BTreeMap<ReplicaId, Host>, Error> {
         let s = State::load(&self.c, &self.catalog)?;
-        Ok(s.replicas.into_iter().zip(s.nodes).skip(1).collect())
+        Ok(s.replicas.into_iter().zip(s.hosts).filter_map(|(r, h)| Some((r, h?))).collect())
     }
 }
 

@@ -128,7 +128,10 @@ impl Txn<'_> {
             }
             end.entry(name).or_default().insert(self.s.replicas[s.replica as usize], Seq(reached));
         }
+        let own =
+            |s: &Stream| self.s.hosts[s.replica as usize].clone().map(|h| (self.s.replicas[s.replica as usize], h));
         Ok(Batch {
+            hosts: streams.iter().filter_map(own).collect(),
             database: self.s.name.clone(),
             tables: build.tables,
             contexts: build.contexts,

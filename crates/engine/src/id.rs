@@ -30,6 +30,16 @@ impl fmt::Debug for ReplicaId {
     }
 }
 
+/// The node that a replica lives on. Said once, when its file is attached, and travels with its writes: all nodes have to
+/// tell alike whose a write is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The node: two of them are never the same.
+    pub node: [u8; 32],
+    /// What it called itself then. Two nodes may have one name.
+    pub name: String,
+}
+
 /// A text that is not 32 hex digits.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a replica id is 32 hex digits")]

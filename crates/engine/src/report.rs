@@ -120,6 +120,8 @@ pub struct Summary {
     pub name: String,
     /// This file, in this incarnation.
     pub replica: ReplicaId,
+    /// Has it been told which node it lives on?
+    pub hosted: bool,
     /// Its clock.
     pub clock: Stamp,
     /// The mark of its last harvest.

@@ -6,7 +6,7 @@
 use crate::catalog::{Catalog, Reference, Table};
 use crate::contact::Began;
 use crate::error::Error;
-use crate::id::{ReplicaId, Stamp};
+use crate::id::{Host, ReplicaId, Stamp};
 use crate::lineage::{self, Mark};
 use crate::record::{Col, LocalDot, get, put};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -25,7 +25,7 @@ pub const TOTAL: usize = 5;
 
 const SCHEMA: &str = "
 CREATE TABLE _lockstep_meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
-CREATE TABLE _lockstep_replica (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, node TEXT, copies INTEGER);
+CREATE TABLE _lockstep_replica (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, node TEXT, copies INTEGER, host BLOB);
 CREATE TABLE _lockstep_mark (n INTEGER PRIMARY KEY, mark BLOB NOT NULL);
 CREATE TABLE _lockstep_past (t INTEGER, r INTEGER, seq INTEGER NOT NULL, PRIMARY KEY (t, r)) WITHOUT ROWID;
 CREATE TABLE _lockstep_table (n INTEGER PRIMARY KEY, database TEXT, name TEXT NOT NULL, synced INTEGER NOT NULL,
@@ -136,7 +136,8 @@ pub struct State {
     pub name: String,
     /// By number; 0 is nobody.
     pub replicas: Vec<ReplicaId>,
-    pub nodes: Vec<Option<String>>,
+    /// Where each lives, as far as it is known.
+    pub hosts: Vec<Option<Host>>,
     /// How this file and that replica's began.
     pub began: Vec<Began>,
     pub own: u32,
@@ -202,7 +203,7 @@ impl State {
         let mut s = State {
             name: name(c)?,
             replicas: vec![ReplicaId([0; 16])],
-            nodes: vec![None],
+            hosts: vec![None],
             began: vec![Began::AsFound],
             own: meta::<u32>(c, "own")?.ok_or_else(|| damaged("no own replica"))?,
             clock: Stamp(meta(c, "clock")?.unwrap_or(0)),
@@ -224,14 +225,16 @@ impl State {
             stored_cols: Vec::new(),
             meta_changed: false,
         };
-        let mut q = c.prepare_cached("SELECT n, id, node, coalesce(copies, 0) FROM _lockstep_replica ORDER BY n")?;
+        let mut q =
+            c.prepare_cached("SELECT n, id, node, coalesce(copies, 0), host FROM _lockstep_replica ORDER BY n")?;
         let mut rows = q.query([])?;
         while let Some(r) = rows.next()? {
             if r.get::<_, usize>(0)? != s.replicas.len() {
                 return Err(damaged("replica numbers have a gap"));
             }
             s.replicas.push(ReplicaId(bytes16(Some(r.get(1)?), "replica id")?));
-            s.nodes.push(r.get(2)?);
+            let (name, node): (Option<String>, Option<[u8; 32]>) = (r.get(2)?, r.get(4)?);
+            s.hosts.push(name.zip(node).map(|(name, node)| Host { node, name }));
             s.began.push(Began::from_number(r.get(3)?));
         }
         s.stored_replicas = s.replicas.len();
@@ -450,9 +453,23 @@ impl State {
             return n as u32;
         }
         self.replicas.push(id);
-        self.nodes.push(None);
+        self.hosts.push(None);
         self.began.push(Began::AsFound);
         (self.replicas.len() - 1) as u32
+    }
+
+    /// Notes where a replica lives. Who was told otherwise before stays with that.
+    pub fn place(&mut self, c: &Connection, replica: ReplicaId, host: &Host) -> Result<(), Error> {
+        let n = self.replica_no(replica) as usize;
+        if self.hosts[n].is_some() {
+            return Ok(());
+        }
+        self.hosts[n] = Some(host.clone());
+        if n < self.stored_replicas {
+            c.prepare_cached("UPDATE _lockstep_replica SET node = ?2, host = ?3 WHERE n = ?1")?
+                .execute(params![n, host.name, host.node])?;
+        }
+        Ok(())
     }
 
     /// The version vector of an interned context.
@@ -565,11 +582,9 @@ impl State {
     /// Writes back what changed. In the transaction that read it.
     pub fn store(&mut self, c: &Connection) -> Result<(), Error> {
         for n in self.stored_replicas..self.replicas.len() {
-            c.prepare_cached("INSERT INTO _lockstep_replica (n, id, node) VALUES (?1, ?2, ?3)")?.execute(params![
-                n,
-                self.replicas[n].0.as_slice(),
-                self.nodes[n]
-            ])?;
+            let host = self.hosts[n].as_ref();
+            c.prepare_cached("INSERT INTO _lockstep_replica (n, id, node, host) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![n, self.replicas[n].0.as_slice(), host.map(|h| &h.name), host.map(|h| h.node)])?;
         }
         self.stored_replicas = self.replicas.len();
         for n in std::mem::take(&mut self.new_contexts) {

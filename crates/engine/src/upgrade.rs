@@ -12,7 +12,7 @@ use std::path::Path;
 type Step = fn(&Connection) -> Result<(), Error>;
 
 /// The first leads from format 1 to 2.
-const STEPS: [Step; 2] = [to_format_2, to_format_3];
+const STEPS: [Step; 3] = [to_format_2, to_format_3, to_format_4];
 
 /// The format that this version writes. The first is 1.
 pub const FORMAT: i64 = STEPS.len() as i64 + 1;
@@ -91,6 +91,11 @@ fn to_format_3(c: &Connection) -> Result<(), Error> {
            at INTEGER NOT NULL, lives INTEGER NOT NULL, there BLOB, PRIMARY KEY (t, b, col)) WITHOUT ROWID;",
     )?;
     Ok(())
+}
+
+/// Which node a replica lives on, beside what it is called: it is told again by the next writes that come from it.
+fn to_format_4(c: &Connection) -> Result<(), Error> {
+    Ok(c.execute_batch("ALTER TABLE _lockstep_replica ADD COLUMN host BLOB")?)
 }
 
 fn has_column(c: &Connection, table: &str, column: &str) -> Result<bool, Error> {

@@ -16,12 +16,13 @@ CREATE TABLE note (id INTEGER NOT NULL PRIMARY KEY, team_id INTEGER NOT NULL REF
 ";
 const CONFIG: &str = "[tables.team]\nidentity = ['number']\n[tables.note]\npolicy = 'review'\n";
 
-/// Each shape that files of format 1 had.
-const EARLIER: [(&str, &str); 4] = [
+/// Each shape that files of format 1 had, and that of format 3.
+const EARLIER: [(&str, &str); 5] = [
     ("the first", include_str!("fixtures/format-1.sql")),
     ("with decisions", include_str!("fixtures/format-1-decisions.sql")),
     ("with marks", include_str!("fixtures/format-1-marks.sql")),
     ("with what is set aside", include_str!("fixtures/format-1-aside.sql")),
+    ("of format 3", include_str!("fixtures/format-3.sql")),
 ];
 
 fn file(dir: &Path, name: &str, sql: &str) -> Replica {
@@ -51,7 +52,7 @@ fn a_file_of_every_earlier_shape_is_taken_over_with_all_that_is_in_it() {
         let old = file(dir.path(), "old", sql);
         let before = (old.rows(TEAMS), old.rows(NOTES));
         let replica = old.open().replica().unwrap();
-        assert_eq!(old.rows("SELECT v FROM _lockstep_meta WHERE k = 'format'"), ["3"], "{which}");
+        assert_eq!(old.rows("SELECT v FROM _lockstep_meta WHERE k = 'format'"), ["4"], "{which}");
         // What it has become is what a new one is.
         let fresh = Replica::new(dir.path(), "fresh", SCHEMA).attach(CONFIG);
         assert_eq!(shape(&old), shape(&fresh), "{which}");
@@ -107,10 +108,10 @@ fn a_file_of_a_newer_format_is_refused_also_where_another_one_refers_to_it() {
     let mut main = Replica::new(dir.path(), "a", "CREATE TABLE entry (id INTEGER PRIMARY KEY, user_id INTEGER)");
     main.siblings = vec![lockstep_engine::database::Sibling { name: "users".into(), path: users.path.clone() }];
     let main = main.attach("[tables.entry]\nreferences = { user_id = 'users.user' }\n");
-    users.sql("UPDATE _lockstep_meta SET v = 4 WHERE k = 'format'");
+    users.sql("UPDATE _lockstep_meta SET v = 5 WHERE k = 'format'");
     for (path, siblings) in [(&users.path, &users.siblings), (&main.path, &main.siblings)] {
         match Database::open(path, siblings) {
-            Err(Error::NewerFormat { path, found: 4, known: 3 }) => assert_eq!(path, users.path),
+            Err(Error::NewerFormat { path, found: 5, known: 4 }) => assert_eq!(path, users.path),
             other => panic!("{:?}", other.map(drop)),
         }
     }

@@ -265,11 +265,11 @@ impl Node {
         self.meet_file(database)?;
         let siblings = self.siblings(&database.name)?;
         let mut report = self.attach_file(database, &siblings, attach.wal, progress)?;
-        let (name, now) = (self.name()?, self.now());
+        let (host, now) = (self.host()?, self.now());
         let summary = self.with_database(database, |db| {
             configure::take_up(db, &database.config, now)?;
             let summary = db.summary()?;
-            db.name_replica(summary.replica, &name, now)?;
+            db.live_on(&host, now)?;
             Ok(summary)
         })?;
         self.stands(&database.name, &summary);

@@ -110,11 +110,11 @@ pub struct Resolved {
 impl Node {
     /// Conflicts, the newest first in each database; without `all`, those that nobody has looked at.
     pub fn conflicts(&self, all: bool) -> Result<Vec<ConflictEntry>> {
-        let names = self.replica_names()?;
-        let name = |r: Option<_>| r.map(|r| named(&names, r));
         let mut found = Vec::new();
         for database in self.state().databases()? {
             self.look(&database)?;
+            let names = self.replica_names(&database)?;
+            let name = |r: Option<_>| r.map(|r| named(&names, r));
             for c in self.with_database(&database, |db| db.conflicts())? {
                 if !all && c.state == ConflictState::Reviewed {
                     continue;

@@ -119,8 +119,8 @@ impl Node {
     /// The rows of `DB.TABLE` that have this key here, or had it when they were last shown; the one that has it comes
     /// first. A composite key is a JSON array.
     pub fn history(&self, table: &str, text: &str) -> Result<Vec<RowHistory>> {
-        let names = self.replica_names()?;
         let (database, table) = self.table_named(table)?;
+        let names = self.replica_names(&database)?;
         let now = self.now();
         let found = self.with_database(&database, |db| db.history(&table, text, now))?;
         let found = found.ok_or_else(|| unknown("table", &format!("{}.{table}", database.name)))?;

@@ -137,8 +137,8 @@ impl Node {
         old: ReplicaId,
         new: ReplicaId,
     ) -> Result<()> {
-        let (name, now) = (self.name()?, self.now());
-        let begun = db.begin_incarnation(old, new, now).and_then(|_| db.name_replica(new, &name, now));
+        let (host, now) = (self.host()?, self.now());
+        let begun = db.begin_incarnation(old, new, now).and_then(|_| db.live_on(&host, now));
         begun.map_err(|e| Error::engine(&attached.name, e))
     }
 

@@ -12,7 +12,7 @@ use crate::status::{AgentStatus, DatabaseStatus, HistoryBreak, PeerStatus, Statu
 use crate::{Error, Result};
 use crate::{pair, platform};
 use jiff::Timestamp;
-use lockstep_engine::id::{Millis, Vector};
+use lockstep_engine::id::{Host, Millis, Vector};
 use lockstep_wire::message::{DatabaseHello, Hello, Word};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -374,28 +374,26 @@ impl Node {
         let clock_offset = clock_offset.or_else(|| hello.now_ms.0.checked_sub(now.0));
         let databases: Vec<&DatabaseHello> = shared().collect();
         self.state.greeted(peer, &Contact { clock_offset, held, capture }, &databases, now)?;
-        shared().try_for_each(|d| self.meet_replica(d, peer, &hello.name))
+        shared().try_for_each(|d| self.meet_replica(d, peer))
     }
 
-    /// Remembers whose a replica is, here and in the file: rules may name the node, and a person may have said how the
-    /// two files began.
-    fn meet_replica(&self, database: &DatabaseHello, peer: NodeId, name: &str) -> Result<()> {
+    /// Remembers whose a replica is, and in the file what a person may have said of how the two files began.
+    fn meet_replica(&self, database: &DatabaseHello, peer: NodeId) -> Result<()> {
         if !self.remember_replica(database.replica, peer)? {
             return Ok(());
         }
         let Some(attached) = self.state.databases()?.into_iter().find(|d| d.name == database.name) else {
             return Ok(());
         };
-        let (now, origin) = (self.now(), self.origin(peer)?);
-        self.with_database(&attached, |db| {
-            if let Some(origin) = origin {
-                db.began(database.replica, origin.began(), now)?;
-            }
-            if pair::good_name(name) {
-                db.name_replica(database.replica, name, now)?;
-            }
-            Ok(())
-        })
+        match self.origin(peer)? {
+            Some(origin) => self.with_database(&attached, |db| db.began(database.replica, origin.began(), self.now())),
+            None => Ok(()),
+        }
+    }
+
+    /// What a file is told of the node that it lives on.
+    pub(crate) fn host(&self) -> Result<Host> {
+        Ok(Host { node: self.id().0, name: self.name()? })
     }
 
     pub(crate) fn siblings(&self, name: &str) -> Result<Vec<Sibling>> {

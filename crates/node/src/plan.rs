@@ -252,12 +252,15 @@ impl Node {
         if let Some(rows) = looked.rows.get() {
             return Ok(rows);
         }
-        let names = self.replica_names()?;
         let now = self.now();
         let mut all = Vec::new();
         for d in &looked.databases {
             let attached = self.state().database(&d.name)?;
+            let mut names = self.replica_names(&attached)?;
             let batches = d.incoming.as_ref().ok_or_else(too_large)?;
+            for (replica, host) in batches.iter().flat_map(|batch| &batch.hosts) {
+                names.entry(*replica).or_insert_with(|| host.name.clone());
+            }
             for r in self.with_database(&attached, |db| db.plan(batches, now))? {
                 let column = |c: lockstep_engine::plan::PlanColumn| PlanColumn {
                     name: c.name,

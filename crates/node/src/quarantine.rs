@@ -70,10 +70,10 @@ pub struct GuardedDeletes {
 impl Node {
     /// What is held, and why.
     pub fn quarantine(&self) -> Result<Vec<HeldEntry>> {
-        let names = self.replica_names()?;
         let mut found = Vec::new();
         for database in self.state().databases()? {
             self.look(&database)?;
+            let names = self.replica_names(&database)?;
             for h in self.with_database(&database, |db| db.held())? {
                 found.push(HeldEntry {
                     id: h.id,

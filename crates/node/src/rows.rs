@@ -1,6 +1,7 @@
 //! Lists of rows that are pending. Keys and names of columns, no values.
 use crate::Result;
 use crate::engine::{Operation, PendingRow};
+use crate::identity::NodeId;
 use crate::node::{Node, timestamp};
 use crate::state::{AttachedDatabase, Peer};
 use jiff::Timestamp;
@@ -122,17 +123,17 @@ impl Node {
         Ok(lacks.sum())
     }
 
-    /// Whose replica is whose: this node's own and those that peers have told.
-    pub(crate) fn replica_names(&self) -> Result<BTreeMap<ReplicaId, String>> {
-        let me = self.name()?;
+    /// Whose a database's replicas are: this node's own, its peers', by the names that they have here, and those of nodes
+    /// that it never met, by the names that they gave themselves.
+    pub(crate) fn replica_names(&self, database: &AttachedDatabase) -> Result<BTreeMap<ReplicaId, String>> {
+        let hosts = self.with_database(database, |db| db.hosts())?;
+        let hosts = hosts.into_iter().map(|(replica, host)| (replica, NodeId(host.node), Some(host.name)));
+        let told = self.state().replicas()?.into_iter().map(|(replica, node)| (replica, node, None));
         let mut names = BTreeMap::new();
-        for (replica, node) in self.state().replicas()? {
-            let name = match self.state().peer_by_id(node)? {
-                Some(peer) => peer.name,
-                None if node == self.id() => me.clone(),
-                None => continue,
-            };
-            names.insert(replica, name);
+        for (replica, node, name) in hosts.chain(told) {
+            let peer = self.state().peer_by_id(node)?.map(|peer| peer.name);
+            let name = if node == self.id() { Some(self.name()?) } else { peer.or(name) };
+            names.extend(name.map(|name| (replica, name)));
         }
         Ok(names)
     }

@@ -150,14 +150,19 @@ pub(crate) const NOT_ALLOWED: &str = "not_allowed";
 impl Store for Shelf {
     fn summarize(&mut self, harvest: bool) -> Result<Vec<DatabaseHello>, Refusal> {
         self.follow()?;
-        let now = self.node.now();
+        let (host, now) = (self.node.host().map_err(|e| keep(&mut self.failed, e))?, self.node.now());
         let mut hellos = Vec::new();
         for database in self.databases.clone().into_iter().filter(|d| self.access.names(&d.name)).collect::<Vec<_>>() {
             let summary = self.with(&database, |db| {
                 if harvest {
                     db.harvest(now)?;
                 }
-                db.summary()
+                let summary = db.summary()?;
+                // Attached by an earlier version, or not to the end.
+                if !summary.hosted {
+                    db.live_on(&host, now)?;
+                }
+                Ok(summary)
             })?;
             self.node.stands(&database.name, &summary);
             hellos.push(self.hello(&database, summary)?);

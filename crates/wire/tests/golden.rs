@@ -4,6 +4,7 @@
 //! `LOCKSTEP_BLESS=1` writes files that are missing, and no others.
 mod support;
 
+use lockstep_engine::change::Batch;
 use lockstep_wire::message::*;
 use lockstep_wire::parts::{PartAck, PartHead, PartRequest};
 use lockstep_wire::{Limits, change_hash, decode_batch, encode_batch};
@@ -69,12 +70,21 @@ fn a_batch_with_everything_in_it_is_read_and_written_as_it_stands() {
 
 #[test]
 fn a_batch_of_decisions_is_read_and_written_as_it_stands() {
-    let (batch, limits) = (golden::decisions(), Limits::default());
-    let lines = lines_of(&encode_batch(&batch, &limits).unwrap().bytes);
-    bless("decisions.jsonl", lines.trim_end().as_bytes());
-    assert_eq!(lines.trim_end(), String::from_utf8(golden::read("decisions.jsonl")).unwrap());
+    stands("decisions.jsonl", &golden::decisions());
+}
+
+#[test]
+fn a_batch_that_names_the_nodes_of_its_replicas_is_read_and_written_as_it_stands() {
+    stands("hosts.jsonl", &golden::hosts());
+}
+
+fn stands(file: &str, batch: &Batch) {
+    let limits = Limits::default();
+    let lines = lines_of(&encode_batch(batch, &limits).unwrap().bytes);
+    bless(file, lines.trim_end().as_bytes());
+    assert_eq!(lines.trim_end(), String::from_utf8(golden::read(file)).unwrap());
     let packed = zstd::encode_all(lines.as_bytes(), 9).unwrap();
-    assert_eq!(decode_batch(&packed, &limits).unwrap(), batch);
+    assert_eq!(&decode_batch(&packed, &limits).unwrap(), batch);
 }
 
 /// One that is kept as it was packed, since its lines are long.

@@ -47,7 +47,7 @@ impl Txn<'_> {
     }
 
     fn preferred(&self, node: Option<&str>, w: &Write) -> bool {
-        node.is_some() && self.s.nodes[w.dot.replica() as usize].as_deref() == node
+        node.is_some() && self.s.hosts[w.dot.replica() as usize].as_ref().map(|h| h.name.as_str()) == node
     }
 
     /// Of two writes of a column the one that is shown: that of the preferred node, else the later.

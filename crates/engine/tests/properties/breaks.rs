@@ -88,6 +88,7 @@ impl World {
             let mut open = r.open();
             let old = open.replica().map_err(|e| e.to_string())?;
             open.begin_incarnation(old, ReplicaId(id), now).map_err(|e| format!("a new incarnation: {e}"))?;
+            open.live_on(&r.host(), now).map_err(|e| format!("where it lives: {e}"))?;
         }
         let node = &mut self.nodes[n];
         (node.late, node.at_rest) = (backup.late, false);
@@ -95,7 +96,6 @@ impl World {
         node.touched.clear();
         node.stamped.retain(|_, _| false);
         self.oracle.texts.values_mut().filter(|x| x.node == n).for_each(|x| x.exempt = true);
-        self.introduce(false);
         self.note_ids(n);
         Ok(())
     }

@@ -129,21 +129,20 @@ impl World {
             w.nodes[n].ids.clear();
             w.note_ids(n);
         }
-        w.introduce(s.copies);
+        if s.copies {
+            w.began_as_copies();
+        }
         Ok(w)
     }
 
-    /// Every node knows where each replica lives, and what began as a copy.
-    fn introduce(&mut self, copies: bool) {
+    /// Every node knows that the files of all began as copies.
+    fn began_as_copies(&mut self) {
         for db in 0..self.schema.databases() {
             let ids: Vec<_> = self.nodes.iter().map(|n| n.dbs[db].open().summary().expect("summary").replica).collect();
             for n in &self.nodes {
                 let mut open = n.dbs[db].open();
-                for (k, id) in ids.iter().enumerate() {
-                    open.name_replica(*id, NAMES[k], Millis(START)).expect("a name");
-                    if copies {
-                        open.began(*id, Began::Copies, Millis(START)).expect("a copy");
-                    }
+                for id in &ids {
+                    open.began(*id, Began::Copies, Millis(START)).expect("a copy");
                 }
             }
         }

@@ -3,7 +3,7 @@
 use lockstep_engine::change::Batch;
 use lockstep_engine::config::DatabaseConfig;
 use lockstep_engine::database::{AttachOptions, Sibling, attach};
-use lockstep_engine::id::Millis;
+use lockstep_engine::id::{Host, Millis};
 use lockstep_engine::value::Value;
 use lockstep_engine::{Database, Error, Limit};
 use rusqlite::Connection;
@@ -52,6 +52,11 @@ impl Replica {
     }
 
     pub fn attach(self, toml: &str) -> Replica {
+        let host = self.host();
+        self.attach_on(&host, toml)
+    }
+
+    pub fn attach_on(self, host: &Host, toml: &str) -> Replica {
         let seed = self
             .name
             .bytes()
@@ -77,7 +82,16 @@ impl Replica {
             &mut |_, _| {},
         )
         .unwrap();
+        self.open().live_on(host, now()).unwrap();
         self
+    }
+
+    /// The node that it lives on, unless a test says otherwise: what it is called, without a number.
+    pub fn host(&self) -> Host {
+        let name = self.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let mut node = [0; 32];
+        node.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+        Host { node, name }
     }
 
     /// Every second replica takes rows whole: those that don't have to agree with it.

@@ -368,7 +368,8 @@ fn put_share(db: &Connection, node: NodeId, share: &Share) -> Result<()> {
 fn free_name(db: &Connection, node: NodeId, wanted: &str, exact: bool) -> Result<String> {
     let taken = |name: &str| {
         db.query_row(
-            "SELECT 1 FROM peer WHERE name = ?1 AND node <> ?2 AND retired_at IS NULL",
+            "SELECT 1 FROM peer WHERE name = ?1 AND node <> ?2 AND retired_at IS NULL
+             UNION ALL SELECT 1 FROM setting WHERE key = 'name' AND value = ?1",
             (name, &node.0[..]),
             |_| Ok(()),
         )
@@ -401,6 +402,10 @@ mod tests {
         let all = [Share::whole("users")];
         assert_eq!(state.add_peer(a, ("pit", false), Some("h:1"), &all, Millis(1)).unwrap(), "pit");
         assert_eq!(state.add_peer(b, ("pit", false), None, &[], Millis(1)).unwrap(), "pit-2");
+        // Nor does a peer get the name of this node.
+        state.set_setting("name", "hq").unwrap();
+        let c = NodeId([3; 32]);
+        assert_eq!(state.add_peer(c, ("hq", false), None, &[], Millis(1)).unwrap(), "hq-2");
         assert!(matches!(state.add_peer(b, ("pit", true), None, &[], Millis(1)), Err(Error::NameTaken { .. })));
         assert_eq!(state.peer("pit").unwrap().node, a);
         assert_eq!(state.peer("02020202").unwrap().node, b);

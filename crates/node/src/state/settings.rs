@@ -47,7 +47,12 @@ const RETENTION: Kind = Kind::Duration(seconds(DAY), seconds(36_500 * DAY));
 
 /// All settings, by group.
 pub const SETTINGS: [Setting; 11] = [
-    Setting { key: "name", default: "", kind: Kind::Text, says: "What this node calls itself towards others." },
+    Setting {
+        key: "name",
+        default: "",
+        kind: Kind::Text,
+        says: "What this node calls itself towards others. `prefer:` knows it by the name that it had when a database was attached.",
+    },
     Setting {
         key: "schedule.background",
         default: "true",

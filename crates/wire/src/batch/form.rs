@@ -105,6 +105,9 @@ pub(super) fn check_head(batch: &Batch) -> Result<(), &'static str> {
             return Err("a column is named twice");
         }
     }
+    if batch.hosts.values().any(|h| h.name.is_empty() || h.name.chars().any(char::is_control)) {
+        return Err("a node's name is a line of text");
+    }
     for context in &batch.contexts {
         if !context.seen.is_sorted_by(|a, b| a.0 < b.0) {
             return Err("the replicas of a context don't ascend");

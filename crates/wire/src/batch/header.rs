@@ -5,7 +5,7 @@ use crate::hex::Hex;
 use crate::limits::Limits;
 use crate::message::{Tagged, read};
 use lockstep_engine::change::{Batch, Context, TableHead};
-use lockstep_engine::id::{ReplicaId, Seq, Stamp, Vector, Vectors};
+use lockstep_engine::id::{Host, ReplicaId, Seq, Stamp, Vector, Vectors};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -50,6 +50,9 @@ pub(super) struct Header {
     end: BTreeMap<String, Vec<Numbered>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "crate::vector::once")]
     until: BTreeMap<String, Vec<Numbered>>,
+    /// By number: the node of a replica, and its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<(u32, Hex<32>, String)>,
     clock: i64,
     last: bool,
     pub(super) count: u64,
@@ -77,6 +80,7 @@ impl Header {
         let start = numbered(replicas, &batch.start);
         let end = numbered(replicas, &batch.end);
         let until = numbered(replicas, &batch.until);
+        let hosts = batch.hosts.iter().map(|(r, h)| (replicas.number(*r), Hex(h.node), h.name.clone())).collect();
         Header {
             v: crate::VERSION,
             r#type: "batch".into(),
@@ -87,6 +91,7 @@ impl Header {
             start,
             end,
             until,
+            hosts,
             clock: batch.clock.0,
             last: batch.last,
             count: batch.items.len() as u64,
@@ -104,6 +109,7 @@ impl Header {
         let header: Header = read(line, "batch")?;
         bound("the list of tables", header.tables.len(), limits.tables)?;
         bound("the list of replicas", header.replicas.len(), limits.replicas)?;
+        bound("the list of nodes", header.hosts.len(), limits.replicas)?;
         bound("the list of contexts", header.contexts.len(), limits.contexts)?;
         bound(
             "the list of version vectors",
@@ -112,6 +118,7 @@ impl Header {
         )?;
         let names = [&header.database].into_iter().chain(header.tables.iter().map(|t| &t.name));
         let names = names.chain(header.tables.iter().flat_map(|t| &t.columns));
+        let names = names.chain(header.hosts.iter().map(|(_, _, name)| name));
         let names = names.chain(header.start.keys()).chain(header.end.keys()).chain(header.until.keys());
         for name in names {
             bound("a name", name.len(), limits.name)?;
@@ -146,6 +153,13 @@ impl Header {
         let vectors = |all: BTreeMap<String, Vec<Numbered>>| -> Result<Vectors, Error> {
             all.into_iter().map(|(name, v)| Ok((name, vector(v)?))).collect()
         };
+        let mut hosts = BTreeMap::new();
+        for (r, node, name) in self.hosts {
+            let (replica, _) = named((r, 0))?;
+            if hosts.insert(replica, Host { node: node.0, name }).is_some() {
+                return Err(field("a replica lives on two nodes"));
+            }
+        }
         let contexts = self.contexts.into_iter();
         let contexts = contexts.map(|c| Ok(Context { seen: c.into_iter().map(named).collect::<Result<_, Error>>()? }));
         let batch = Batch {
@@ -155,6 +169,7 @@ impl Header {
             start: vectors(self.start)?,
             end: vectors(self.end)?,
             until: vectors(self.until)?,
+            hosts,
             clock: Stamp(self.clock),
             last: self.last,
             items: Vec::new(),

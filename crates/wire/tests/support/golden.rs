@@ -276,6 +276,7 @@ pub fn batch() -> Batch {
         clock: Stamp(70_000),
         last: true,
         until: Vectors::new(),
+        hosts: [].into(),
         items,
     }
 }
@@ -288,6 +289,14 @@ pub fn decisions() -> Batch {
         let stamp = Stamp(66_600 + n as i64);
         batch.items.push(Item::Decision(Decision { table: 0, dot: dot_, stamp, birth: dot(0x11, 7), loser, kept }));
     }
+    batch
+}
+
+/// What somebody wrote of whom the receiver may not have heard.
+pub fn hosts() -> Batch {
+    let mut batch = super::empty("team", &["name"]);
+    let host = |n: u8, name: &str| (replica(n), Host { node: [n; 32], name: name.into() });
+    batch.hosts = [host(0x11, "pit"), host(0x22, "home é")].into();
     batch
 }
 

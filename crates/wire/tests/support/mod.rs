@@ -153,14 +153,17 @@ pub fn any_batch() -> impl Strategy<Value = Batch> {
         1 => any_conflict(0, 3).prop_map(Item::Conflict),
         1 => any_decision(1).prop_map(Item::Decision),
     ];
-    (vec(item, 0..8), any_vectors(), any_vectors(), any_stamp(), any::<bool>()).prop_map(
-        move |(items, start, end, clock, last)| Batch {
+    let host = (any::<[u8; 32]>(), "[a-zé ]{1,9}").prop_map(|(node, name)| Host { node, name });
+    let hosts = prop::collection::btree_map((0..4u8).prop_map(replica), host, 0..3);
+    (vec(item, 0..8), any_vectors(), any_vectors(), any_stamp(), any::<bool>(), hosts).prop_map(
+        move |(items, start, end, clock, last, hosts)| Batch {
             database: "scouting".into(),
             tables: tables.clone(),
             contexts: contexts.clone(),
             start,
             until: if last { Vectors::new() } else { end.clone() },
             end,
+            hosts,
             clock,
             last,
             items,
@@ -195,6 +198,7 @@ pub fn empty(table: &str, columns: &[&str]) -> Batch {
         clock: Stamp::at(Millis(1_760_000_000_000)),
         last: true,
         until: Vectors::new(),
+        hosts: [].into(),
         items: Vec::new(),
     }
 }
