@@ -198,3 +198,77 @@ fn a_machine_that_was_copied_and_has_written_changes_nothing_at_a_peer() {
     }
     all_read(&[&a], "shop", "SELECT tag FROM item", &["one", "two"]);
 }
+
+/// What both have written by one name is told apart once a person says so, and nothing of it is lost or there twice.
+#[test]
+fn a_machine_that_was_copied_and_has_written_joins_with_all_it_wrote() {
+    let (a, b) = two(SHOP);
+    b.sql("shop", &(item("one") + &item("two") + &item("three")));
+    sync(&b, &a);
+    // Written before the copy was made, and sent by the first machine alone.
+    b.sql("shop", &item("before"));
+    b.lockstep(&["status"]);
+    let snapshot = b.snapshot("snapshot");
+    b.sql("shop", &(item("of-first") + "UPDATE item SET name = 'by first' WHERE tag = 'one'; DELETE FROM part WHERE tag = 'p-two'; DELETE FROM item WHERE tag = 'two';"));
+    sync(&b, &a);
+    let first = b.snapshot("first");
+
+    b.return_to(&snapshot);
+    b.sql(
+        "shop",
+        &(item("of-copy")
+            + "UPDATE item SET name = 'by copy' WHERE tag = 'three'; UPDATE item SET name = 'both' WHERE tag = 'one';"),
+    );
+    let refused = b.lockstep(&["sync", "alpha"]);
+    assert_eq!(refused.json["peers"][0]["error"]["code"], "replica_cloned", "{refused:?}");
+    b.sql("shop", "UPDATE part SET item_id = (SELECT id FROM item WHERE tag = 'of-copy') WHERE tag = 'p-three'");
+    let done = b.well(&["restored", "shop", "--rejoin"]);
+    assert_eq!(done["run"][0]["verified"], json!(true), "{done}");
+    let copy = b.snapshot("copy");
+    // The first machine goes on, and so does the copy.
+    b.return_to(&first);
+    b.sql("shop", &item("first-again"));
+    sync(&b, &a);
+    b.return_to(&copy);
+    b.sql("shop", &item("copy-again"));
+    sync(&b, &a);
+    let items = [
+        "one | both",
+        "three | by copy",
+        "before | first",
+        "of-first | first",
+        "of-copy | first",
+        "first-again | first",
+        "copy-again | first",
+    ];
+    all_read(&[&a, &b], "shop", ITEMS, &items);
+    let parts = [
+        "p-one | one | one",
+        "p-three | three | of-copy",
+        "p-before | before | before",
+        "p-of-first | of-first | of-first",
+        "p-of-copy | of-copy | of-copy",
+        "p-first-again | first-again | first-again",
+        "p-copy-again | copy-again | copy-again",
+    ];
+    all_read(&[&a, &b], "shop", PARTS, &parts);
+    assert_eq!(b.well(&["conflicts"])["conflicts"].as_array().map(Vec::len), Some(1), "the row that both edited");
+}
+
+/// Only a peer can say what is known elsewhere.
+#[test]
+fn a_copied_machine_changes_nothing_while_nobody_can_be_asked() {
+    let (a, b) = two(SHOP);
+    b.sql("shop", &item("one"));
+    sync(&b, &a);
+    a.stop();
+    let replica = || b.lines("shop", "SELECT hex(id) FROM _lockstep_replica ORDER BY n");
+    let before = replica();
+    let refused = b.lockstep(&["restored", "shop", "--rejoin"]);
+    assert_eq!((refused.status, refused.json["error"]["code"].as_str()), (1, Some("not_reached")), "{refused:?}");
+    assert_eq!(replica(), before);
+    a.serve();
+    b.well(&["restored", "shop", "--rejoin"]);
+    sync(&b, &a);
+    all_read(&[&a, &b], "shop", "SELECT tag FROM item", &["one"]);
+}

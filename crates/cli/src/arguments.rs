@@ -440,7 +440,8 @@ Example: lockstep migrate scouting -- flask db upgrade")]
     /// Say what a database that was restored from a backup is to mean
     #[command(after_help = "\
 A restored file is noticed by itself and begins a new incarnation: peers bring back what it lacks.
-Say --rejoin when you have seen that; also on a machine that was restored or copied as a whole.
+Say --rejoin when you have seen that; also on a machine that was restored or copied as a whole: it asks
+the peers that can be called which of its writes they know, and takes a new name for the rest.
 With --authoritative the restored state wins: what peers have had since is taken in, kept in the
 history, and replaced by new writes. Both sync with every peer that can be called.
 

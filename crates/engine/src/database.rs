@@ -17,7 +17,7 @@ use crate::reading::Reading;
 use crate::record::LocalDot;
 pub use crate::report::*;
 pub use crate::sibling::Sibling;
-use crate::sibling::Siblings;
+use crate::sibling::{Parted, Siblings};
 use crate::stop::{self, Point};
 use crate::store::{self, State};
 use crate::transaction::future;
@@ -57,6 +57,14 @@ pub fn stored_config(c: &Connection) -> Result<DatabaseConfig, Error> {
         Some(t) => serde_json::from_str(&t).map_err(|e| store::damaged(format!("the configuration: {e}"))),
         None => Ok(DatabaseConfig::default()),
     }
+}
+
+/// What has to be done before anything can be written.
+enum First {
+    /// The application has changed its schema.
+    Audit,
+    /// Rows of another file have got other names.
+    Follow(Vec<Parted>),
 }
 
 /// Begins a transaction that holds the write lock of the main file alone.
@@ -205,11 +213,19 @@ impl Database {
     /// looked, capture is put right first.
     pub(crate) fn write<T>(&mut self, now: Millis, f: impl Fn(&mut Txn<'_>) -> Result<T, Error>) -> Result<T, Error> {
         for _ in 0..4 {
-            let done =
-                self.write_unchecked(now, |txn| if schema_moved(txn.c)? { Ok(None) } else { f(txn).map(Some) })?;
+            let done = self.write_unchecked(now, |txn| {
+                if schema_moved(txn.c)? {
+                    return Ok(Err(First::Audit));
+                }
+                match txn.siblings.parted(txn.c)? {
+                    parted if parted.is_empty() => f(txn).map(Ok),
+                    parted => Ok(Err(First::Follow(parted))),
+                }
+            })?;
             match done {
-                Some(x) => return Ok(x),
-                None => self.audit(now).map(drop)?,
+                Ok(x) => return Ok(x),
+                Err(First::Audit) => self.audit(now).map(drop)?,
+                Err(First::Follow(parted)) => self.write_unchecked(now, |txn| txn.follow_parted(&parted))?,
             }
         }
         Err(Error::SchemaMoves { path: self.path.clone() })
@@ -243,9 +259,10 @@ impl Database {
         let done = schema_version(&self.c).and_then(|before| {
             let mut txn = self.txn(now)?;
             txn.poisoned.clone_from(poisoned);
+            let written = txn.s.written();
             let out = f(&mut txn)?;
             if txn.s.moved {
-                lineage::next(&self.c, &txn.s, self.chance, now)?;
+                lineage::next(&self.c, &txn.s, &written, self.chance, now)?;
             }
             if schema_version(&self.c)? != before {
                 remember_schema(&self.c)?;
@@ -298,7 +315,7 @@ impl Database {
 
     /// Is there anything in the logs, or in a file this one refers to, that was not looked at?
     fn has_news(&self, now: Millis) -> Result<bool, Error> {
-        if schema_moved(&self.c)? || future::is_due(&self.c, now)? {
+        if schema_moved(&self.c)? || future::is_due(&self.c, now)? || !self.siblings.parted(&self.c)?.is_empty() {
             return Ok(true);
         }
         let s = State::load(&self.c, &self.catalog)?;

@@ -6,12 +6,13 @@ use crate::catalog::{Catalog, Key, Table, quote};
 use crate::error::Error;
 use crate::id::ReplicaId;
 use crate::key::LocalKey;
+use crate::lineage::parting::Parting;
 use crate::record::{LocalDot, Record};
 use crate::rule::{Rule, applies};
 use crate::transaction::Txn;
 use crate::value::Value;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// Another database of this node.
@@ -35,6 +36,19 @@ struct Attached {
     /// The schema name on the connection.
     schema: String,
     catalog: Catalog,
+    /// An earlier version may have written it last.
+    format: i64,
+}
+
+/// What a file wrote alone under a name that is another file's, too, and that has a name of its own since.
+#[derive(Debug)]
+pub struct Parted {
+    /// The file's logical name.
+    pub database: String,
+    pub old: ReplicaId,
+    pub new: ReplicaId,
+    /// By table: what was written after this seq.
+    pub after: Vec<(String, u64)>,
 }
 
 /// How a row of another file stands there.
@@ -63,10 +77,11 @@ impl Siblings {
             crate::upgrade::check(&other, &s.path)?;
             let config = crate::database::stored_config(&other)?;
             let catalog = crate::catalog::read(&other, &s.name, &config)?;
+            let format = crate::store::format(&other)?;
             drop(other);
             let schema = format!("lockstep_{}", out.list.len());
             c.execute(&format!("ATTACH ?1 AS {schema}"), [s.path.to_string_lossy()])?;
-            out.list.push(Attached { name: s.name.clone(), schema, catalog });
+            out.list.push(Attached { name: s.name.clone(), schema, catalog, format });
         }
         Ok(out)
     }
@@ -272,7 +287,74 @@ impl Siblings {
     }
 }
 
+/// Which writes of other files have got another name, as far as this file has followed.
+const FOLLOWED: &str = "followed_partings";
+
+impl Siblings {
+    /// Writes of other files that have got another name and are still known here by the old one; the earliest first.
+    pub fn parted(&self, c: &Connection) -> Result<Vec<Parted>, Error> {
+        let mut out: Vec<Parted> = Vec::new();
+        let followed = if self.list.is_empty() { Vec::new() } else { followed_partings(c)? };
+        for a in self.list.iter().filter(|a| a.format >= crate::upgrade::FORMAT) {
+            let sql = format!(
+                "SELECT o.id, h.id, t.name, p.seq FROM {s}._lockstep_past AS p
+                 JOIN {s}._lockstep_replica AS o ON o.n = p.r JOIN {s}._lockstep_replica AS h ON h.n = p.heir
+                 JOIN {s}._lockstep_table AS t ON t.n = p.t ORDER BY p.heir, p.t",
+                s = a.schema
+            );
+            let mut q = c.prepare_cached(&sql)?;
+            let mut rows = q.query([])?;
+            while let Some(r) = rows.next()? {
+                let id =
+                    |bytes: Vec<u8>| bytes.try_into().map(ReplicaId).map_err(|_| crate::store::damaged("replica id"));
+                let (old, new) = (id(r.get(0)?)?, id(r.get(1)?)?);
+                if followed.contains(&new.0) {
+                    continue;
+                }
+                let after = (r.get(2)?, r.get(3)?);
+                match out.last_mut().filter(|p| p.new == new) {
+                    Some(p) => p.after.push(after),
+                    None => out.push(Parted { database: a.name.clone(), old, new, after: vec![after] }),
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn followed_partings(c: &Connection) -> Result<Vec<[u8; 16]>, Error> {
+    let bytes: Option<Vec<u8>> = c
+        .prepare_cached("SELECT v FROM _lockstep_meta WHERE k = ?1")?
+        .query_row([FOLLOWED], |r| r.get(0))
+        .optional()?;
+    Ok(bytes.unwrap_or_default().as_chunks().0.to_vec())
+}
+
 impl Txn<'_> {
+    /// Names rows of other files as they are named now. To be done before anything is read.
+    pub fn follow_parted(&mut self, parted: &[Parted]) -> Result<(), Error> {
+        let mut followed = followed_partings(self.c)?;
+        let mut moved = BTreeSet::new();
+        for p in parted {
+            if followed.contains(&p.new.0) {
+                continue;
+            }
+            let (old, new) = (self.s.replica_no(p.old), self.s.replica_no(p.new));
+            let mut after = BTreeMap::new();
+            for (table, seq) in &p.after {
+                let t = self.s.find_table(Some(&p.database), table);
+                after.extend(t.map(|t| (t, *seq)));
+            }
+            moved.extend(self.part(&Parting { old, new, after })?);
+            followed.push(p.new.0);
+        }
+        crate::store::set_meta(self.c, FOLLOWED, followed.concat())?;
+        self.s.store(self.c)?;
+        crate::database::catch_up(self)?;
+        self.take_anew(&moved)?;
+        crate::database::settle_after_harvest(self)
+    }
+
     /// Looks at what happened in the files that this one refers to: rows that got another key are followed, values that
     /// named nothing may name a row now, and what waits for a row there is tried again.
     pub fn follow_siblings(&mut self) -> Result<bool, Error> {

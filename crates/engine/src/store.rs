@@ -7,7 +7,7 @@ use crate::catalog::{Catalog, Reference, Table};
 use crate::contact::Began;
 use crate::error::Error;
 use crate::id::{Host, ReplicaId, Stamp};
-use crate::lineage::{self, Mark};
+use crate::lineage::{self, Mark, Written};
 use crate::record::{Col, LocalDot, get, put};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap};
@@ -26,8 +26,8 @@ pub const TOTAL: usize = 5;
 const SCHEMA: &str = "
 CREATE TABLE _lockstep_meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
 CREATE TABLE _lockstep_replica (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, node TEXT, copies INTEGER, host BLOB);
-CREATE TABLE _lockstep_mark (n INTEGER PRIMARY KEY, mark BLOB NOT NULL);
-CREATE TABLE _lockstep_past (t INTEGER, r INTEGER, seq INTEGER NOT NULL, PRIMARY KEY (t, r)) WITHOUT ROWID;
+CREATE TABLE _lockstep_mark (n INTEGER PRIMARY KEY, mark BLOB NOT NULL, own BLOB);
+CREATE TABLE _lockstep_past (t INTEGER, r INTEGER, seq INTEGER NOT NULL, heir INTEGER, PRIMARY KEY (t, r)) WITHOUT ROWID;
 CREATE TABLE _lockstep_table (n INTEGER PRIMARY KEY, database TEXT, name TEXT NOT NULL, synced INTEGER NOT NULL,
   config TEXT, entered INTEGER, harvested INTEGER NOT NULL, digest BLOB NOT NULL, rows INTEGER NOT NULL,
   a0 INTEGER NOT NULL, a1 INTEGER NOT NULL, a2 INTEGER NOT NULL, a3 INTEGER NOT NULL, a4 INTEGER NOT NULL, a5 INTEGER NOT NULL);
@@ -551,6 +551,29 @@ impl State {
     /// Was this written in this very file, in whichever incarnation, so that the application's own row shows it?
     pub fn is_ours(&self, t: u32, d: LocalDot) -> bool {
         d.replica() == self.own || self.past.get(&(t, d.replica())).is_some_and(|seq| d.seq() <= *seq)
+    }
+
+    /// How far this file has written as the replica that it is: its number, and by table the highest seq.
+    pub fn written(&self) -> Written {
+        let own = self.tables.iter().filter_map(|t| t.vector.get(&self.own).map(|seq| (t.n, *seq)));
+        (self.own, own.collect())
+    }
+
+    /// From now on this file writes as another replica.
+    pub fn become_replica(&mut self, new: ReplicaId) {
+        self.own = self.replica_no(new);
+        self.moved = true;
+        self.touch_meta();
+        for t in &mut self.tables {
+            t.context = None;
+        }
+    }
+
+    /// What a replica wrote to a table after a seq is another's from now on, under the same seqs.
+    pub fn hand_over(&mut self, t: u32, (old, after): (u32, u64), new: u32) {
+        let vector = &mut self.t_mut(t).vector;
+        let Some(last) = vector.insert(old, after) else { return };
+        vector.insert(new, last);
     }
 
     pub fn touch_meta(&mut self) {

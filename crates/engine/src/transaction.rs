@@ -13,7 +13,7 @@ mod storing;
 mod touched;
 
 pub use decided::{Decided, DecidedKey};
-pub use dots::{DotOf, decode_dot};
+pub use dots::{DotOf, decode_dot, encode_dot};
 pub use future::Future;
 pub use registers::{Clash, Later};
 pub use touched::Touched;

@@ -93,9 +93,15 @@ fn to_format_3(c: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Which node a replica lives on, beside what it is called: it is told again by the next writes that come from it.
+/// Which node a replica lives on, beside what it is called: it is told again by the next writes that come from it. What was
+/// written at each mark, and who goes on with what a replica wrote alone.
 fn to_format_4(c: &Connection) -> Result<(), Error> {
-    Ok(c.execute_batch("ALTER TABLE _lockstep_replica ADD COLUMN host BLOB")?)
+    c.execute_batch(
+        "ALTER TABLE _lockstep_replica ADD COLUMN host BLOB;
+         ALTER TABLE _lockstep_mark ADD COLUMN own BLOB;
+         ALTER TABLE _lockstep_past ADD COLUMN heir INTEGER;",
+    )?;
+    Ok(())
 }
 
 fn has_column(c: &Connection, table: &str, column: &str) -> Result<bool, Error> {

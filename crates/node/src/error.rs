@@ -103,6 +103,14 @@ pub enum Error {
         /// Logical name.
         database: String,
     },
+    /// Only peers can say what of a file's writes is known elsewhere.
+    #[error("{peer} could not be asked which writes of `{database}` it knows, and nobody else could")]
+    NotAsked {
+        /// What this node calls the peer.
+        peer: String,
+        /// Logical name.
+        database: String,
+    },
     /// No copy of the restored state was set aside.
     #[error("no restored state of `{database}` was set aside, so there is nothing that could win")]
     NoRestoredState {
@@ -161,7 +169,7 @@ impl Error {
             Error::NoAddress { .. } => "no_address",
             Error::Said { code, .. } => code,
             Error::Cloned { .. } => "replica_cloned",
-            Error::NotReached { .. } => "not_reached",
+            Error::NotReached { .. } | Error::NotAsked { .. } => "not_reached",
             Error::Migrating { .. } => "migrating",
             Error::Command { .. } => "command",
             Error::NoRestoredState { .. } => "no_restored_state",
@@ -198,6 +206,10 @@ impl Error {
             Error::Migrating { .. } => Some("wait until `lockstep migrate` has ended".to_owned()),
             Error::Command { .. } => Some("say the command as a shell would, after `--`".to_owned()),
             Error::NotReached { .. } => Some("sync with it, then say `lockstep restored` again".to_owned()),
+            Error::NotAsked { .. } => Some(
+                "nothing was changed: say `lockstep restored` again when a peer that shares the database can be reached"
+                    .to_owned(),
+            ),
             Error::NoRestoredState { .. } => {
                 Some("restore the backup again while no agent runs, then say so".to_owned())
             }
@@ -234,6 +246,7 @@ impl Error {
             | Error::Random { .. }
             | Error::NoAddress { .. }
             | Error::NotReached { .. }
+            | Error::NotAsked { .. }
             | Error::Command { .. }
             | Error::NoRestoredState { .. }
             | Error::AgentRuns

@@ -3,6 +3,8 @@
 //! Always true here: a file is held against what this node remembers of it whenever it is opened, before anything is
 //! written; a file whose history broke gets a new replica id and is set aside as it was found; what a file is
 //! remembered by was committed in it before. A peer that remembers another history than a file has is not synced with.
+mod apart;
+
 use crate::engine::{self, Database};
 use crate::home::Work;
 use crate::identity::NodeId;
@@ -85,7 +87,7 @@ impl Node {
             (false, Some(_)) if self.is_mine(own)? => BreakKind::Restored,
             (false, Some(_)) => BreakKind::Copied,
         };
-        self.break_lineage(attached, db, Some(kind)).map(drop)
+        self.break_lineage(attached, db, kind)
     }
 
     /// Remembers where a file stands.
@@ -106,28 +108,23 @@ impl Node {
         Ok(self.state().replicas()?.contains(&(replica, self.id())))
     }
 
-    /// Sets the file aside as it is and begins a new incarnation. Without a kind a person has said so.
-    fn break_lineage(
-        &self,
-        attached: &AttachedDatabase,
-        db: &mut Database,
-        kind: Option<BreakKind>,
-    ) -> Result<Option<PathBuf>> {
+    /// Sets the file aside as it is and begins a new incarnation.
+    fn break_lineage(&self, attached: &AttachedDatabase, db: &mut Database, kind: BreakKind) -> Result<()> {
         let own = db.replica().map_err(|e| Error::engine(&attached.name, e))?;
         let copy = match kind {
-            Some(BreakKind::Copied) => None,
-            Some(BreakKind::Restored) | None => Some(self.set_aside(attached, "restored")?),
+            BreakKind::Copied => None,
+            BreakKind::Restored => Some(self.set_aside(attached, "restored")?),
         };
         let new = ReplicaId(random()?);
-        let broke = kind.map(|kind| Break { kind, at: self.now(), copy: copy.clone() });
+        let broke = Break { kind, at: self.now(), copy };
         self.remember_replica(new, self.id())?;
-        self.state().begin_incarnation(&attached.name, new, broke.as_ref())?;
+        self.state().begin_incarnation(&attached.name, new, Some(&broke))?;
         self.become_replica(attached, db, own, new)?;
         tracing::warn!(
-            database = %attached.name, kind = kind.map_or("said", BreakKind::name),
+            database = %attached.name, kind = kind.name(),
             "the file has another history than this node remembers; it begins a new incarnation"
         );
-        Ok(copy)
+        Ok(())
     }
 
     fn become_replica(
@@ -218,7 +215,7 @@ impl Node {
             match self.state().lineage(name)?.broke {
                 Some(broke) => broke.copy,
                 // Nobody noticed: the whole machine was restored, or is a copy.
-                None => self.begin_anew(&database)?,
+                None => self.begin_anew(&database).await?,
             }
         };
         let mut run = self.sync_sharing(name).await?;
@@ -249,10 +246,6 @@ impl Node {
             imposed,
             run,
         })
-    }
-
-    fn begin_anew(&self, database: &AttachedDatabase) -> Result<Option<PathBuf>> {
-        self.with_open(database, |db| self.break_lineage(database, db, None))
     }
 
     /// A session with each peer that shares the database and can be called.
