@@ -4,13 +4,15 @@
 use crate::change::ConflictKind;
 use crate::database::Database;
 use crate::error::Error;
-use crate::id::{Millis, Stamp};
+use crate::id::{Millis, ReplicaId, Stamp};
 use crate::record::{Cell, Col, LocalDot, Register, decode_cell};
 use crate::store::damaged;
 use crate::transaction::Txn;
 use crate::value::Value;
 use crate::waiting::Waiting;
 use rusqlite::OptionalExtension;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Column and value, in the order of the table. A reference is given as the local id of the row that it names; None:
 /// that row is not shown here.
@@ -78,6 +80,9 @@ impl Database {
 pub(crate) struct Record {
     pub id: String,
     pub table: u32,
+    /// The births of the row in which it is on record, the first of all nodes first.
+    pub births: Rc<[LocalDot]>,
+    /// The one of them that has what follows.
     pub birth: LocalDot,
     pub register: Register,
     pub loser: LocalDot,
@@ -112,7 +117,7 @@ impl Record {
         match self.kind {
             ConflictKind::UpdateDelete | ConflictKind::ParentDeleted | ConflictKind::DeleteGuard => false,
             // A row that was put aside, or a delete of one.
-            ConflictKind::Review | ConflictKind::Clock => self.loser == self.birth,
+            ConflictKind::Review | ConflictKind::Clock => self.births.contains(&self.loser),
             ConflictKind::UpdateUpdate
             | ConflictKind::DeleteUpdate
             | ConflictKind::InsertInsert
@@ -133,22 +138,38 @@ fn cell(bytes: Option<&[u8]>) -> Result<Option<Cell>, Error> {
     Ok(decoded.transpose()?.filter(|c| *c != Cell::Unread))
 }
 
-/// All conflicts on record, register by register; those of one conflict follow each other.
+/// All conflicts on record, register by register; those of one conflict follow each other. A row of several births has
+/// each loser once: that against the latest winner.
 pub(crate) fn records(txn: &Txn<'_>) -> Result<Vec<Record>, Error> {
     let mut q = txn.c.prepare_cached(
-        "SELECT t, b, col, loser, loser_stamp, winner, winner_stamp, kind, at, value, winner_value
-         FROM _lockstep_conflict ORDER BY t, b, loser, col",
+        "SELECT c.t, c.b, c.col, c.loser, c.loser_stamp, c.winner, c.winner_stamp, c.kind, c.at, c.value, c.winner_value,
+           coalesce(k.leader, c.b) AS row
+         FROM _lockstep_conflict AS c LEFT JOIN _lockstep_class AS k ON k.t = c.t AND k.b = c.b
+         ORDER BY c.t, row, c.loser, c.col, c.winner_stamp DESC, c.b",
     )?;
     let mut rows = q.query([])?;
-    let mut out = Vec::new();
+    let mut out: Vec<Record> = Vec::new();
+    // Where the conflict begins that is being read, of which row it is, and its births.
+    let (mut first, mut row, mut births) = (0, None, BTreeSet::new());
     while let Some(r) = rows.next()? {
         let (table, birth, loser): (u32, _, _) = (r.get(0)?, LocalDot(r.get(1)?), LocalDot(r.get(3)?));
+        let of: i64 = r.get(11)?;
+        if row != Some((table, of, loser)) {
+            name(txn, &mut out[first..], &births);
+            (first, row, births) = (out.len(), Some((table, of, loser)), BTreeSet::new());
+        }
+        births.insert((txn.id_of(birth), birth));
+        let register = Register::from_number(r.get(2)?);
+        if out[first..].last().is_some_and(|before| before.register == register) {
+            continue;
+        }
         let kind: i64 = r.get(7)?;
         out.push(Record {
-            id: txn.conflict_name(table, birth, loser),
+            id: String::new(),
             table,
+            births: [].into(),
             birth,
-            register: Register::from_number(r.get(2)?),
+            register,
             loser,
             loser_stamp: Stamp(r.get(4)?),
             winner: LocalDot(r.get(5)?),
@@ -162,7 +183,17 @@ pub(crate) fn records(txn: &Txn<'_>) -> Result<Vec<Record>, Error> {
             winner_value: r.get(10)?,
         });
     }
+    name(txn, &mut out[first..], &births);
     Ok(out)
+}
+
+/// Gives the records of one conflict its id and its births.
+fn name(txn: &Txn<'_>, conflict: &mut [Record], births: &BTreeSet<((ReplicaId, u64), LocalDot)>) {
+    let births: Rc<[LocalDot]> = births.iter().map(|(_, birth)| *birth).collect();
+    for r in conflict {
+        r.id = txn.conflict_name(r.table, births[0], r.loser);
+        r.births = births.clone();
+    }
 }
 
 impl Txn<'_> {

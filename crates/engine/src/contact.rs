@@ -62,7 +62,7 @@ impl Database {
         self.read(Millis(0), |txn| {
             let mut found: Vec<Undatable> = Vec::new();
             for r in records(txn)? {
-                if found.last().is_some_and(|f| f.id == r.id) || txn.decided((r.table, r.birth, r.loser))?.is_some() {
+                if found.last().is_some_and(|f| f.id == r.id) || txn.said(&r)?.is_some() {
                     continue;
                 }
                 let class = txn.class(r.table, r.birth)?;

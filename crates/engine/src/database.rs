@@ -472,8 +472,10 @@ impl Database {
             });
         }
         let conflicts_unreviewed = self.c.query_row(
-            "SELECT count(*) FROM (SELECT DISTINCT t, b, loser FROM _lockstep_conflict AS c WHERE NOT EXISTS
-               (SELECT 1 FROM _lockstep_decision AS d WHERE d.t = c.t AND d.b = c.b AND d.loser = c.loser))",
+            "SELECT count(*) FROM (SELECT 1 FROM _lockstep_conflict AS c
+               LEFT JOIN _lockstep_class AS k ON k.t = c.t AND k.b = c.b
+               LEFT JOIN _lockstep_decision AS d ON d.t = c.t AND d.b = c.b AND d.loser = c.loser
+             GROUP BY c.t, coalesce(k.leader, c.b), c.loser HAVING count(d.d) = 0)",
             [],
             |r| r.get(0),
         )?;

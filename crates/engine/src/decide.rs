@@ -229,19 +229,19 @@ impl Database {
         self.by_person(now, |txn| {
             let mut known = BTreeMap::new();
             for r in crate::conflict::records(txn)? {
-                known.insert(r.id, (r.table, r.birth, r.loser));
+                known.entry(r.id.clone()).or_insert(r);
             }
             let wanted = match ids {
-                None => known.values().copied().collect(),
+                None => known.values().collect(),
                 Some(ids) => ids
                     .iter()
-                    .map(|id| known.get(id).copied().ok_or_else(|| Error::Unknown { id: id.clone() }.into()))
+                    .map(|id| known.get(id).ok_or_else(|| Error::Unknown { id: id.clone() }.into()))
                     .collect::<Result<Vec<_>, EngineError>>()?,
             };
             let mut n = 0;
-            for key in wanted {
-                if txn.decided(key)?.is_none() {
-                    txn.decide(key, Kept::Seen)?;
+            for r in wanted {
+                if txn.said(r)?.is_none() {
+                    txn.decide((r.table, r.birth, r.loser), Kept::Seen)?;
                     n += 1;
                 }
             }

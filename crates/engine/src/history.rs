@@ -313,7 +313,7 @@ impl Txn<'_> {
                 Register::Column(col) => {
                     if let Some(cell) = loser {
                         let g = entry(all, r.loser, r.loser_stamp);
-                        g.birth |= r.loser == r.birth;
+                        g.birth |= r.births.contains(&r.loser);
                         put(g, col, cell, VersionState::Lost, Some(r.winner), Some(r.at));
                     }
                     if let Some(cell) = winner {

@@ -103,7 +103,7 @@ impl Database {
                     c.columns.extend(column);
                     continue;
                 }
-                let said = txn.decided((r.table, r.birth, r.loser))?;
+                let said = txn.said(&r)?;
                 let said = said.map(|d| Said { by: txn.dot(d.dot).replica, at: d.stamp.millis(), kept: d.kept });
                 recorded.push(Conflict {
                     kind: r.kind,

@@ -209,6 +209,8 @@ pub struct Txn<'c> {
     free: Map<u32, Rc<[bool]>>,
     pub archive: Vec<Archived>,
     pub lost: BTreeMap<LostKey, Lost>,
+    /// The writes that lost in this transaction.
+    losers: BTreeSet<(u32, LocalDot)>,
     pub decided: BTreeMap<DecidedKey, Decided>,
     pub aside: crate::aside::Aside,
     pub new_edges: Vec<(u32, Edge)>,
@@ -262,6 +264,7 @@ impl<'c> Txn<'c> {
             free: Map::default(),
             archive: Vec::new(),
             lost: BTreeMap::new(),
+            losers: BTreeSet::new(),
             decided: BTreeMap::new(),
             aside: crate::aside::Aside::default(),
             new_edges: Vec::new(),

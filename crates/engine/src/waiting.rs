@@ -146,19 +146,22 @@ impl Txn<'_> {
         kind: ConflictKind,
     ) -> Result<Vec<(Named, Vec<Register>)>, Error> {
         let class = self.class(t, leader)?;
-        let mut out = Vec::new();
-        for m in self.members(&class)? {
+        let mut members = self.members(&class)?;
+        members.sort_by_key(|&m| self.id_of(self.births[m].b));
+        // One write that lost is one conflict, in however many births of the row it stands.
+        let mut out: Vec<(Named, Vec<Register>)> = Vec::new();
+        for m in members {
             let birth = self.births[m].b;
             for Clash { grave, edit, field, later } in self.under_review(m, d)? {
                 let column = field.map(|f| Register::Column(f.col));
-                match (kind, later) {
-                    (ConflictKind::DeleteUpdate, Later::Delete) => {
-                        out.push(((birth, edit.dot, Some(grave.dot)), column.into_iter().collect()));
-                    }
-                    (ConflictKind::UpdateDelete, Later::Edit) => {
-                        out.push(((birth, grave.dot, Some(edit.dot)), vec![Register::Existence]));
-                    }
-                    _ => {}
+                let (loser, winner, register) = match (kind, later) {
+                    (ConflictKind::DeleteUpdate, Later::Delete) => (edit.dot, grave.dot, column),
+                    (ConflictKind::UpdateDelete, Later::Edit) => (grave.dot, edit.dot, Some(Register::Existence)),
+                    _ => continue,
+                };
+                match out.iter_mut().find(|((_, l, _), _)| *l == loser) {
+                    Some((_, registers)) => registers.extend(register),
+                    None => out.push(((birth, loser, Some(winner)), register.into_iter().collect())),
                 }
             }
         }

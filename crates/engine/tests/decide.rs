@@ -471,3 +471,80 @@ fn looking_is_said_once_and_travels() {
     assert_eq!(only(&b).said.unwrap().kept, Kept::Seen);
     assert_eq!(b.rows("SELECT name FROM team"), ["nb"], "looking changes nothing");
 }
+
+/// A row that all replicas made, each under an id of its own.
+fn clash_of_imported(all: &[&Replica]) {
+    for (n, r) in all.iter().enumerate() {
+        r.sql(&format!("INSERT INTO team VALUES ({}, 10, 'n0', 'o0')", n + 1));
+    }
+    settle(all);
+    let [a, b, ..] = all else { unreachable!("two at least") };
+    a.sql("UPDATE team SET name = 'na', note = 'oa'").harvest();
+    b.sql("UPDATE team SET name = 'nb', note = 'ob'").harvest();
+    settle(all);
+}
+
+#[test]
+fn a_conflict_about_a_row_that_each_server_imported_is_one_conflict_and_decided_once() {
+    let (_d, [a, b, c]) = nodes::<3>(PLAIN);
+    let all = [&a, &b, &c];
+    clash_of_imported(&all);
+    let mut ids: Vec<String> = Vec::new();
+    for r in all {
+        let known = only(r);
+        assert_eq!((known.kind, known.state), (ConflictKind::UpdateUpdate, ConflictState::Auto), "{}", r.name);
+        assert_eq!(known.columns, ["name", "note"]);
+        assert_eq!(r.open().summary().unwrap().conflicts_unreviewed, 1, "{}", r.name);
+        let sides = r.open().conflict(&known.id).unwrap().unwrap();
+        assert_eq!((sides.winner.len(), sides.loser.len()), (2, 2), "{}: {sides:?}", r.name);
+        ids.push(known.id);
+    }
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(keep(&c, &ids[0], Side::Loser), 2);
+    settled(&all);
+    for r in all {
+        let known = only(r);
+        assert_eq!((known.state, known.said.map(|s| s.kept)), (ConflictState::Reviewed, Some(Kept::Loser)));
+        assert_eq!(r.open().summary().unwrap().conflicts_unreviewed, 0, "{}", r.name);
+        assert_eq!(r.rows("SELECT name, note FROM team"), ["na oa"], "{}", r.name);
+    }
+}
+
+#[test]
+fn so_is_one_that_waits() {
+    let (_d, [a, b, c]) = nodes::<3>(REVIEW);
+    let all = [&a, &b, &c];
+    clash_of_imported(&all);
+    let waits = only(&a);
+    assert_eq!((waits.state, waits.columns), (ConflictState::Held, vec!["name".to_owned(), "note".to_owned()]));
+    assert_eq!(keep(&b, &waits.id, Side::Loser), 2);
+    settled(&all);
+    for r in all {
+        assert_eq!((only(r).id, only(r).state), (waits.id.clone(), ConflictState::Reviewed), "{}", r.name);
+        assert_eq!(r.open().summary().unwrap().conflicts_unreviewed, 0, "{}", r.name);
+    }
+}
+
+#[test]
+fn so_is_a_delete_against_edits() {
+    let (_d, [a, b]) = nodes::<2>(REVIEW);
+    for (n, r) in [&a, &b].into_iter().enumerate() {
+        r.sql(&format!("INSERT INTO team VALUES ({}, 10, 'n0', 'o0')", n + 1));
+    }
+    settle(&[&a, &b]);
+    a.sql("UPDATE team SET name = 'na', note = 'oa'").harvest();
+    b.sql("DELETE FROM team").harvest();
+    settle(&[&a, &b]);
+    // Where the row was edited the delete waits; where it was deleted the edit has lost.
+    for (r, state) in [(&a, ConflictState::Held), (&b, ConflictState::Auto)] {
+        assert_eq!((only(r).state, only(r).kind), (state, ConflictKind::DeleteUpdate), "{}", r.name);
+    }
+    let id = only(&a).id;
+    assert_eq!(only(&b).id, id);
+    keep(&b, &id, Side::Loser);
+    settled(&[&a, &b]);
+    for r in [&a, &b] {
+        assert_eq!((only(r).id, only(r).state), (id.clone(), ConflictState::Reviewed), "{}", r.name);
+        assert_eq!(r.rows("SELECT name, note FROM team"), ["na oa"], "{}", r.name);
+    }
+}

@@ -340,10 +340,11 @@ impl Txn<'_> {
             columns.insert(col, cell);
         }
         // It may wait on another node, where only a write settles it.
-        let open = match self.find(t, first.birth)? {
-            Some(i) => !self.under_review(i, first.loser)?.is_empty(),
-            None => false,
-        };
+        let mut open = false;
+        for &b in first.births.iter() {
+            let Some(i) = self.find(t, b)? else { continue };
+            open |= !self.under_review(i, first.loser)?.is_empty();
+        }
         let mut n = columns.len() as u64;
         match to_live {
             Some(false) if lives || open => n += self.delete_by_person(&class, choice.anyway)?.1,

@@ -4,6 +4,7 @@
 //! writes (`decide`).
 use super::{DotOf, Txn};
 use crate::change::Kept;
+use crate::conflict::Record;
 use crate::error::Error;
 use crate::id::Stamp;
 use crate::record::LocalDot;
@@ -42,10 +43,28 @@ impl Txn<'_> {
             .transpose()
     }
 
-    /// A person says something about a conflict, here and now.
-    pub fn decide(&mut self, key: DecidedKey, kept: Kept) -> Result<(), Error> {
-        let (dot, stamp) = self.new_dot(key.0, self.now);
-        self.merge_decision(key, Decided { dot, stamp, kept })
+    /// What was said last about a conflict that is on record, in whichever birth of its row.
+    pub fn said(&self, r: &Record) -> Result<Option<Decided>, Error> {
+        let mut last: Option<Decided> = None;
+        for &b in r.births.iter() {
+            let Some(said) = self.decided((r.table, b, r.loser))? else { continue };
+            if last.is_none_or(|l| (l.stamp, self.id_of(l.dot)) < (said.stamp, self.id_of(said.dot))) {
+                last = Some(said);
+            }
+        }
+        Ok(last)
+    }
+
+    /// A person says something about a conflict, here and now: of each birth of its row in which it is on record.
+    pub fn decide(&mut self, (t, b, loser): DecidedKey, kept: Kept) -> Result<(), Error> {
+        let class = self.class(t, b)?;
+        for &m in &class.members {
+            if m == b || self.has_lost(t, m, loser)? {
+                let (dot, stamp) = self.new_dot(t, self.now);
+                self.merge_decision((t, m, loser), Decided { dot, stamp, kept })?;
+            }
+        }
+        Ok(())
     }
 
     /// A word that was said here or arrived: the latest counts.

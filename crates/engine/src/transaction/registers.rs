@@ -457,8 +457,10 @@ impl Txn<'_> {
         };
         self.lost.insert(key, lost);
         self.dots.insert((t, dot), DotOf::Conflict(b, register.number(), loser.dot));
+        // One write that lost is one conflict, in however many columns, and births of its row.
+        let first = self.losers.insert((t, loser.dot));
         let n = self.counts.entry(t).or_default();
-        n.conflicts += 1;
+        n.conflicts += u64::from(first);
         n.writes += 1;
         Ok(())
     }
@@ -474,6 +476,16 @@ impl Txn<'_> {
             .query_row(params![t, b.0, r, loser.0], |r| r.get(0))
             .optional()?;
         Ok(d.map(LocalDot))
+    }
+
+    /// Is it on record of any register of a birth that this write lost?
+    pub fn has_lost(&self, t: u32, b: LocalDot, loser: LocalDot) -> Result<bool, Error> {
+        let mut new = self.lost.range((t, b, i64::MIN, LocalDot(i64::MIN))..=(t, b, i64::MAX, LocalDot(i64::MAX)));
+        Ok(new.any(|((_, _, _, l), _)| *l == loser)
+            || self
+                .c
+                .prepare_cached("SELECT 1 FROM _lockstep_conflict WHERE t = ?1 AND b = ?2 AND loser = ?3")?
+                .exists(params![t, b.0, loser.0])?)
     }
 
     /// A record that arrived: the same loser folds, the smallest dot stays.
