@@ -14,7 +14,7 @@ const NOTICED: &[(Rule, u64)] = &[
     (Rule::DueMerged, 1),
     (Rule::AliasForwarded, 2),
     (Rule::AllBirthsWritten, 3),
-    (Rule::IdentityAwaited, 3),
+    (Rule::IdentityAwaited, 16),
     (Rule::UsedIdsKept, 1),
     (Rule::StartChecked, 3),
     (Rule::StandIn, 6),
@@ -52,6 +52,7 @@ pub fn missed(seen: &Seen) -> Vec<&'static str> {
 #[test]
 fn a_rule_that_is_left_out_is_noticed() {
     std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
     for (rule, day) in NOTICED {
         rule::leave_out(Some(*rule));
         let noticed = std::iter::once(*day).chain(1..=TRIES).find(|seed| run(*seed).is_err());
@@ -59,7 +60,9 @@ fn a_rule_that_is_left_out_is_noticed() {
         match noticed {
             Some(seed) if seed == *day => {}
             Some(seed) => println!("`{}` is now noticed by day {seed}, not {day}", rule.name()),
-            None => panic!("{TRIES} days end well without this rule: {}", rule.name()),
+            None => missed.push(rule.name()),
         }
     }
+    drop(std::panic::take_hook());
+    assert!(missed.is_empty(), "{TRIES} days end well without these rules: {missed:?}");
 }

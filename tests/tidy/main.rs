@@ -64,6 +64,21 @@ fn every_rust_file_is_part_of_something() {
     expect_none("Rust files that no module declares", dead.map(|s| s.name.clone()).collect());
 }
 
+/// Each of these is left out in some test, which has to notice. The short ways change nothing that could be noticed.
+#[test]
+fn every_rule_of_the_merge_is_left_out_somewhere() {
+    let house = House::open();
+    let rules = house.rust().find(|s| s.name.ends_with("engine/src/rule.rs")).expect("the rules");
+    let names =
+        rules.text.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(" = \"").map(|(name, _)| name));
+    let names: Vec<&str> = names.filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric())).collect();
+    assert!(names.len() > 30, "the rules are written in another way: {names:?}");
+    let tests: Vec<&Source> = house.texts().filter(|s| s.name.contains("tests/") && s.name.ends_with(".rs")).collect();
+    let noticed = |name: &str| tests.iter().any(|s| s.text.contains(&format!("(Rule::{name}, ")));
+    let silent = names.into_iter().filter(|name| !name.ends_with("ShortWay") && !noticed(name));
+    expect_none("rules that no test leaves out", silent.map(str::to_owned).collect());
+}
+
 fn is_declared(house: &House, source: &Source) -> bool {
     let (folder, file) = source.name.rsplit_once('/').expect("a file of a crate lies in a folder");
     let (parents, module) = match file {

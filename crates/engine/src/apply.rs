@@ -39,7 +39,7 @@ impl Txn<'_> {
             known.extend(t.vector.iter().map(|(r, s)| ((t.n, *r), *s)));
         }
         let limit = future::limit(self.now);
-        if batch.clock <= limit {
+        if batch.clock <= limit && applies(Rule::ClockPushed) {
             self.s.push_clock(batch.clock);
         }
         for (name, vector) in &batch.end {

@@ -710,7 +710,7 @@ impl Txn<'_> {
                 }
             }
         }
-        Ok(true)
+        Ok(applies(Rule::ParentKept))
     }
 
     /// Merge-rules 12: a dead row is shown as long as a shown row refers to it by a declared foreign key that no
@@ -736,7 +736,7 @@ impl Txn<'_> {
                 }
                 let shown = self.class_lives(&child)? || self.needed(&child, path)?;
                 let kept = shown || !self.anchors(&child)?.is_empty() && self.stays_for_aside(&child)?;
-                if kept && applies(Rule::ParentKept) {
+                if kept {
                     return Ok(true);
                 }
             }

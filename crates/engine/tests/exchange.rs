@@ -562,3 +562,13 @@ fn a_digest_key_is_taken_up_with_all_that_was_written() {
     drop(db);
     a.sound();
 }
+
+#[cfg(feature = "stops")]
+#[test]
+fn a_rule_that_is_left_out_is_noticed() {
+    use lockstep_engine::rule::Rule;
+    notice(&[
+        (Rule::SuspectsDeleted, replace_by_another_key_keeps_the_entity_or_deletes_it),
+        (Rule::IdComesBack, a_delete_travels_and_a_later_edit_brings_the_row_back),
+    ]);
+}

@@ -252,3 +252,10 @@ fn what_both_sides_of_a_clone_wrote_under_one_name_is_kept_and_found() {
     let Apart::Differs { columns, .. } = found else { panic!("{found:?}") };
     assert_eq!(columns, ["name"]);
 }
+
+#[cfg(feature = "stops")]
+#[test]
+fn a_rule_that_is_left_out_is_noticed() {
+    use lockstep_engine::rule::Rule;
+    notice(&[(Rule::TwinsStayTwo, rows_from_before_and_after_a_break_are_two_as_their_application_has_them)]);
+}

@@ -199,3 +199,10 @@ fn words_and_writes_in_any_order_end_alike() {
         }
     }
 }
+
+#[cfg(feature = "stops")]
+#[test]
+fn a_rule_that_is_left_out_is_noticed() {
+    use lockstep_engine::rule::Rule;
+    notice(&[(Rule::FallLasts, associations_that_fell_together_come_apart_with_what_they_join)]);
+}

@@ -47,7 +47,8 @@ impl Txn<'_> {
     }
 
     fn preferred(&self, node: Option<&str>, w: &Write) -> bool {
-        node.is_some() && self.s.hosts[w.dot.replica() as usize].as_ref().map(|h| h.name.as_str()) == node
+        let named = || self.s.hosts[w.dot.replica() as usize].as_ref().map(|h| h.name.as_str());
+        node.is_some() && named() == node && applies(Rule::PreferredWins)
     }
 
     /// Of two writes of a column the one that is shown: that of the preferred node, else the later.
@@ -205,7 +206,7 @@ impl Txn<'_> {
                 self.saw(w, register, write.dot)? && applies(Rule::SeenByPresent),
                 self.saw(write, register, w.dot)? && applies(Rule::SawPresent),
                 g.cell == f.cell && applies(Rule::EqualValues),
-                self.preferred(node.as_deref(), w) && applies(Rule::PreferredWins),
+                self.preferred(node.as_deref(), w),
             ));
         }
         let view: Vec<Present<'_>> = present
@@ -219,7 +220,7 @@ impl Txn<'_> {
                 preferred,
             })
             .collect();
-        let mine = self.preferred(node.as_deref(), write) && applies(Rule::PreferredWins);
+        let mine = self.preferred(node.as_deref(), write);
         let keeps = if keeps == Keeps::All && !applies(Rule::ReviewKeeps) { Keeps::Newest } else { keeps };
         let order = |a: &Write, b: &Write| {
             let order = self.order(a, b);

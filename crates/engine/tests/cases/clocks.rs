@@ -115,3 +115,56 @@ fn a_write_that_waited_for_its_time_is_shown_once_it_is_due_though_nothing_else_
     }
     settle(&[&a, &b]);
 }
+
+/// A, whose clock runs ahead, wrote two columns, and C, whose clock runs ahead as well, one of them after it. B holds both.
+fn three() -> (tempfile::TempDir, [Replica; 3]) {
+    NOW.with(|n| n.set(START));
+    let dir = tempfile::tempdir().unwrap();
+    let nodes = ["a", "b", "c"].map(|n| Replica::new(dir.path(), n, SCHEMA).attach(""));
+    let [a, b, c] = &nodes;
+    a.sql_at(START, "INSERT INTO p VALUES (1, 'one', 'x', 'y')");
+    settle(&[a, b, c]);
+    a.sql_at(START + FAR, "UPDATE p SET x = 'far', y = 'far'");
+    pull(b, a);
+    NOW.with(|n| n.set(START + FAR));
+    pull(c, a);
+    c.sql_at(START + FAR + 1000, "UPDATE p SET x = 'of c'");
+    NOW.with(|n| n.set(START + 60_000));
+    pull(b, c);
+    assert_eq!(b.rows("SELECT x, y FROM p"), ["x y"]);
+    (dir, nodes)
+}
+
+/// B lets through what waits of this node.
+fn let_through(b: &Replica, of: &Replica) {
+    let (held, of) = (b.open().held().unwrap(), of.open().replica().unwrap());
+    let waits = held.iter().find(|h| h.by == Some(of)).unwrap_or_else(|| panic!("{held:?}"));
+    b.open().allow(&waits.id, false, now()).unwrap();
+    b.sound();
+}
+
+#[test]
+pub fn what_was_let_through_before_its_time_waits_nowhere() {
+    let (_d, a, b) = two();
+    a.sql_at(START + FAR, "UPDATE n SET v = 'far'");
+    pull(&b, &a);
+    let_through(&b, &a);
+    assert_eq!(b.rows("SELECT v FROM n"), ["far"]);
+    assert!(b.open().held().unwrap().is_empty());
+    assert_eq!(b.rows("SELECT count(*) FROM _lockstep_future"), ["0"]);
+    settle(&[&a, &b]);
+}
+
+#[test]
+pub fn what_is_due_in_part_after_somebody_let_the_rest_through() {
+    let (_d, [a, b, c]) = three();
+    let_through(&b, &c);
+    assert_eq!(b.rows("SELECT x, y FROM p"), ["of c y"]);
+    NOW.with(|n| n.set(START + FAR + 5000));
+    b.harvest();
+    assert_eq!(b.rows("SELECT x, y FROM p"), ["of c far"]);
+    settle(&[&a, &b, &c]);
+    for r in [&a, &b, &c] {
+        assert_eq!(r.rows("SELECT x, y FROM p"), ["of c far"], "{}", r.name);
+    }
+}

@@ -22,7 +22,7 @@ fn copies(after_a: &str, after_b: &str) -> (tempfile::TempDir, Replica, Replica)
 }
 
 #[test]
-fn of_files_that_began_as_copies_only_what_was_there_is_one() {
+pub fn of_files_that_began_as_copies_only_what_was_there_is_one() {
     let (_d, a, b) = copies(
         "UPDATE p SET y = 'edited'; INSERT INTO p VALUES (2, NULL, 'of a', '')",
         "INSERT INTO p VALUES (2, NULL, 'of b', '')",

@@ -15,7 +15,7 @@ fn node(dir: &tempfile::TempDir, name: &str) -> (Replica, Replica) {
 }
 
 #[test]
-fn a_reference_to_a_row_that_became_one_with_another_follows() {
+pub fn a_reference_to_a_row_that_became_one_with_another_follows() {
     let dir = tempfile::tempdir().unwrap();
     let [(ua, da), (ub, db), (uc, _dc)] = ["a", "b", "c"].map(|n| node(&dir, n));
     ua.sql("INSERT INTO user VALUES (2, 'ann', 'of a')");

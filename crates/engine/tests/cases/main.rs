@@ -8,6 +8,8 @@ mod files;
 mod prefer;
 #[path = "../replicas/mod.rs"]
 mod replicas;
+#[cfg(feature = "stops")]
+mod rules;
 use lockstep_engine::change::ConflictKind;
 use lockstep_engine::id::Millis;
 use lockstep_engine::{Error, Limit};

@@ -42,7 +42,7 @@ fn a_write_that_lost_to_the_preferred_one_stands_again_where_somebody_replaced_t
 }
 
 #[test]
-fn the_preferred_write_stands_whatever_came_before_it() {
+pub fn the_preferred_write_stands_whatever_came_before_it() {
     let s = four();
     s.writes(0, "UPDATE n SET v = 'of a'");
     s.writes(1, "UPDATE n SET v = 'of b'");

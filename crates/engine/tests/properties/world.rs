@@ -645,18 +645,19 @@ impl World {
         }
         self.nodes[n].at_rest = true;
         // A row of which something is held may change: what waited may be due, or free by what was written (merge-rules
-        // 5, 19 and 20). No other row of its table may.
+        // 5, 19 and 20). So may one that got the key of a row that waits: from now on they are one. No other row of its
+        // table may.
+        let waits: Vec<(usize, Option<String>)> = self.held(n).into_iter().map(|(t, h)| (t, h.key)).collect();
         let mut held: BTreeSet<(usize, String)> = BTreeSet::new();
-        let keys: Vec<(usize, String)> =
-            self.held(n).into_iter().filter_map(|(t, h)| h.key.map(|key| (t, key))).collect();
         for (t, table) in self.schema.tables.iter().enumerate() {
             for (tag, row) in by_tag(table, &before[t]) {
                 let is_held = |key: &String| table.id().is_none_or(|p| *key == plain_id(&row.values[p]));
-                if keys.iter().any(|(of, key)| *of == t && is_held(key)) {
+                if waits.iter().any(|(of, key)| *of == t && key.as_ref().is_some_and(is_held)) {
                     held.insert((t, tag.to_owned()));
                 }
             }
         }
+        let classes = self.oracle.classes();
         for db in (0..self.nodes[n].dbs.len()).rev() {
             self.nodes[n].dbs[db].open().harvest(self.now(n)).map_err(|e| format!("harvest: {e}"))?;
         }
@@ -667,7 +668,9 @@ impl World {
         for (t, tag) in std::mem::take(&mut self.nodes[n].touched) {
             let table = &self.schema.tables[t];
             let (old, new) = (by_tag(table, &before[t]), by_tag(table, &after[t]));
-            if let Some(row) = old.get(tag.as_str()).filter(|_| !held.contains(&(t, tag.clone())))
+            let came = |o: &&str| !old.contains_key(o) && classes.same(o, &tag);
+            let joined = waits.contains(&(t, None)) && new.keys().any(came);
+            if let Some(row) = old.get(tag.as_str()).filter(|_| !joined && !held.contains(&(t, tag.clone())))
                 && new.get(tag.as_str()) != Some(row)
             {
                 return Err(format!(

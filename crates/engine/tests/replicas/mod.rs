@@ -243,3 +243,21 @@ pub fn same_digests(all: &[&Replica]) {
         assert_eq!(d, &digests[0], "digests of {} and {}", all[0].name, r.name);
     }
 }
+
+/// Does the net hold? Each of these cases ends well, and does not when its rule of the merge is left out.
+#[cfg(feature = "stops")]
+pub fn notice(cases: &[(lockstep_engine::rule::Rule, fn())]) {
+    use lockstep_engine::rule::leave_out;
+    cases.iter().for_each(|(_, case)| case());
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
+    for (rule, case) in cases {
+        leave_out(Some(*rule));
+        if std::panic::catch_unwind(case).is_ok() {
+            missed.push(rule.name());
+        }
+        leave_out(None);
+    }
+    drop(std::panic::take_hook());
+    assert!(missed.is_empty(), "the cases end well without these rules: {missed:?}");
+}
