@@ -257,6 +257,11 @@ fn remove_dead(txn: &mut Txn<'_>, found: &[(u32, LocalDot)]) -> Result<(), Error
         txn.read(i)?;
         // Stored as a birth of which nothing is known: its dots, links and accounts go as they always do.
         values += txn.births[i].rec.count();
+        if let Some(origin) = txn.births[i].rec.copied_origin() {
+            txn.c
+                .prepare_cached("DELETE FROM _lockstep_origin WHERE t = ?1 AND o = ?2 AND b = ?3")?
+                .execute(params![t, origin, b.0])?;
+        }
         txn.births[i].rec.entries.clear();
         txn.births[i].dirty = true;
     }

@@ -50,6 +50,9 @@ impl Database {
             let n = txn.s.replica_no(replica);
             txn.s.store(txn.c)?;
             txn.c.execute("UPDATE _lockstep_replica SET copies = ?2 WHERE n = ?1", params![n, began as i64])?;
+            if began == Began::Copies && !txn.s.is_copy {
+                txn.note_origins()?;
+            }
             Ok(())
         })
     }

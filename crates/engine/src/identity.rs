@@ -479,20 +479,52 @@ impl Txn<'_> {
         if !copies {
             return Ok(Vec::new());
         }
-        let is_copy = |rec: &Record| rec.alone && rec.is_older_than_capture();
+        if self.s.is_copy {
+            let mut q = self.c.prepare_cached("SELECT b FROM _lockstep_origin WHERE t = ?1 AND o = ?2 ORDER BY b")?;
+            let births = q.query_map(params![t, origin], |r| Ok(LocalDot(r.get(0)?)))?;
+            return Ok(births.collect::<Result<_, _>>()?);
+        }
+        // Only looked at as if it were one.
         if !self.origins.contains_key(&t) {
             let mut stored: Map<i64, Vec<LocalDot>> = Map::default();
-            let mut q = self.c.prepare_cached(&format!("SELECT b, rec FROM _lockstep_row_{t} ORDER BY b"))?;
-            let mut rows = q.query([])?;
-            while let Some(r) = rows.next()? {
-                let rec = Record::decode(&r.get::<_, Vec<u8>>(1)?).ok_or_else(|| crate::store::damaged("a record"))?;
-                if let Some(id) = rec.origin.filter(|_| is_copy(&rec)) {
-                    stored.entry(id).or_default().push(LocalDot(r.get(0)?));
-                }
-            }
+            self.each_origin(t, |id, b| {
+                stored.entry(id).or_default().push(b);
+                Ok(())
+            })?;
             self.origins.insert(t, stored);
         }
         Ok(self.origins[&t].get(&origin).cloned().unwrap_or_default())
+    }
+
+    fn each_origin(&self, t: u32, mut f: impl FnMut(i64, LocalDot) -> Result<(), Error>) -> Result<(), Error> {
+        let mut q = self.c.prepare_cached(&format!("SELECT b, rec FROM _lockstep_row_{t} ORDER BY b"))?;
+        let mut rows = q.query([])?;
+        while let Some(r) = rows.next()? {
+            let rec = Record::decode(&r.get::<_, Vec<u8>>(1)?).ok_or_else(|| crate::store::damaged("a record"))?;
+            if let Some(id) = rec.copied_origin() {
+                f(id, LocalDot(r.get(0)?))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the rows that copies may have in common, by what they are known again by. Once for a file; what comes later is
+    /// noted as it is stored.
+    pub fn note_origins(&self) -> Result<(), Error> {
+        for t in self.s.tables.iter().filter(|t| t.database.is_none()) {
+            self.each_origin(t.n, |id, b| self.note_origin(t.n, id, b))?;
+        }
+        Ok(())
+    }
+
+    pub fn note_origin(&self, t: u32, origin: i64, b: LocalDot) -> Result<(), Error> {
+        // Of others the id itself says which row it was.
+        if self.s.t(t).table.as_ref().is_none_or(|table| table.surrogate().is_none()) {
+            self.c
+                .prepare_cached("INSERT OR IGNORE INTO _lockstep_origin (t, o, b) VALUES (?1, ?2, ?3)")?
+                .execute(params![t, origin, b.0])?;
+        }
+        Ok(())
     }
 
     fn same_content(&mut self, t: u32, sources: &[usize], other: &Class) -> Result<bool, Error> {

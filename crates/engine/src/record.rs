@@ -204,6 +204,11 @@ impl Record {
         self.older || self.says_older()
     }
 
+    /// By what copies of its file know it again, if it is one of the rows that they have in common.
+    pub fn copied_origin(&self) -> Option<i64> {
+        self.origin.filter(|_| self.alone && self.is_older_than_capture())
+    }
+
     fn says_older(&self) -> bool {
         self.entries.iter().any(|e| e.existence == Some(Existence::Lives) && e.write.rank.is_some())
     }

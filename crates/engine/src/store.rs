@@ -60,6 +60,7 @@ CREATE TABLE _lockstep_was (t INTEGER, id INTEGER, b INTEGER NOT NULL, PRIMARY K
 CREATE TABLE _lockstep_used (t INTEGER, lo INTEGER, hi INTEGER NOT NULL, PRIMARY KEY (t, lo)) WITHOUT ROWID;
 CREATE TABLE _lockstep_raw (pt INTEGER, value, ct INTEGER, c INTEGER, col INTEGER, PRIMARY KEY (pt, value, ct, c, col));
 CREATE TABLE _lockstep_stand_in (pt INTEGER, id INTEGER, r INTEGER NOT NULL, value, PRIMARY KEY (pt, id)) WITHOUT ROWID;
+CREATE TABLE _lockstep_origin (t INTEGER, o INTEGER, b INTEGER, PRIMARY KEY (t, o, b)) WITHOUT ROWID;
 CREATE TABLE _lockstep_moved (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, b INTEGER NOT NULL);
 CREATE TABLE _lockstep_followed (database TEXT PRIMARY KEY, n INTEGER NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
 ";
@@ -140,6 +141,8 @@ pub struct State {
     pub hosts: Vec<Option<Host>>,
     /// How this file and that replica's began.
     pub began: Vec<Began>,
+    /// The file was told that it began as a copy: `_lockstep_origin` has every row that copies may have in common.
+    pub is_copy: bool,
     pub own: u32,
     pub clock: Stamp,
     /// The latest mark of the file's history.
@@ -205,6 +208,7 @@ impl State {
             replicas: vec![ReplicaId([0; 16])],
             hosts: vec![None],
             began: vec![Began::AsFound],
+            is_copy: false,
             own: meta::<u32>(c, "own")?.ok_or_else(|| damaged("no own replica"))?,
             clock: Stamp(meta(c, "clock")?.unwrap_or(0)),
             mark: lineage::latest(c)?,
@@ -237,6 +241,7 @@ impl State {
             s.hosts.push(name.zip(node).map(|(name, node)| Host { node, name }));
             s.began.push(Began::from_number(r.get(3)?));
         }
+        s.is_copy = s.began.contains(&Began::Copies);
         s.stored_replicas = s.replicas.len();
         let mut q = c.prepare_cached("SELECT t, r, seq FROM _lockstep_past")?;
         let mut rows = q.query([])?;

@@ -65,6 +65,7 @@ struct Before {
     dots: Vec<LocalDot>,
     links: Vec<(Col, LocalDot)>,
     raws: bool,
+    origin: Option<i64>,
     class: Option<(LocalDot, Option<LocalDot>)>,
 }
 
@@ -389,6 +390,7 @@ impl<'c> Txn<'c> {
             dots: rec.entries.iter().map(|e| e.write.dot).filter(|d| *d != b).collect(),
             links: links(&rec),
             raws: rec.entries.iter().any(|e| e.fields.iter().any(|f| matches!(f.cell, Cell::Raw(_)))),
+            origin: rec.copied_origin(),
             class,
         };
         let standing = match (shown, lives) {

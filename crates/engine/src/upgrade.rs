@@ -4,6 +4,7 @@
 //! A file that a newer version wrote is refused and not touched. A step, once released, is never edited. Not here: the
 //! triggers, which the audit compares with what they should be as soon as the schema has moved.
 use crate::error::Error;
+use crate::record::Record;
 use crate::store::{self, damaged};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
@@ -94,13 +95,39 @@ fn to_format_3(c: &Connection) -> Result<(), Error> {
 }
 
 /// Which node a replica lives on, beside what it is called: it is told again by the next writes that come from it. What was
-/// written at each mark, and who goes on with what a replica wrote alone.
+/// written at each mark, who goes on with what a replica wrote alone, and an index of what copies have in common.
 fn to_format_4(c: &Connection) -> Result<(), Error> {
     c.execute_batch(
         "ALTER TABLE _lockstep_replica ADD COLUMN host BLOB;
          ALTER TABLE _lockstep_mark ADD COLUMN own BLOB;
-         ALTER TABLE _lockstep_past ADD COLUMN heir INTEGER;",
+         ALTER TABLE _lockstep_past ADD COLUMN heir INTEGER;
+         CREATE TABLE _lockstep_origin (t INTEGER, o INTEGER, b INTEGER, PRIMARY KEY (t, o, b)) WITHOUT ROWID;",
     )?;
+    let is_copy: bool =
+        c.query_row("SELECT EXISTS (SELECT 1 FROM _lockstep_replica WHERE copies = 1)", [], |r| r.get(0))?;
+    if is_copy { note_origins(c) } else { Ok(()) }
+}
+
+/// Where a file is one of copies, the rows that they may have in common can be found by what they are known again by.
+fn note_origins(c: &Connection) -> Result<(), Error> {
+    let tables: Vec<u32> = c
+        .prepare("SELECT n FROM _lockstep_table WHERE database IS NULL")?
+        .query_map([], |r| r.get(0))?
+        .collect::<Result<_, _>>()?;
+    for t in tables {
+        let mut q = c.prepare(&format!("SELECT b, rec FROM _lockstep_row_{t}"))?;
+        let mut rows = q.query([])?;
+        while let Some(r) = rows.next()? {
+            let rec = Record::decode(&r.get::<_, Vec<u8>>(1)?).ok_or_else(|| damaged("a record"))?;
+            if let Some(origin) = rec.copied_origin() {
+                c.prepare_cached("INSERT INTO _lockstep_origin (t, o, b) VALUES (?1, ?2, ?3)")?.execute((
+                    t,
+                    origin,
+                    r.get::<_, i64>(0)?,
+                ))?;
+            }
+        }
+    }
     Ok(())
 }
 

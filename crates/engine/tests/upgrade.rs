@@ -117,3 +117,23 @@ fn a_file_of_a_newer_format_is_refused_also_where_another_one_refers_to_it() {
     }
     assert!(matches!(lockstep_engine::lineage::known(&users.path), Err(Error::NewerFormat { .. })));
 }
+
+#[test]
+fn a_copy_of_an_earlier_format_knows_its_rows_by_what_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let r = Replica::new(dir.path(), "a", "CREATE TABLE part (code TEXT PRIMARY KEY, v)");
+    r.sql("INSERT INTO part VALUES ('one', 1), ('two', 2)");
+    let r = r.attach("");
+    let other = lockstep_engine::id::ReplicaId([9; 16]);
+    r.open().began(other, lockstep_engine::contact::Began::Copies, now()).unwrap();
+    let known = || r.rows("SELECT t, o, b FROM _lockstep_origin ORDER BY b");
+    let before = known();
+    assert_eq!(before.len(), 2);
+    r.sql(
+        "DROP TABLE _lockstep_origin; ALTER TABLE _lockstep_replica DROP COLUMN host;
+         ALTER TABLE _lockstep_mark DROP COLUMN own; ALTER TABLE _lockstep_past DROP COLUMN heir;
+         UPDATE _lockstep_meta SET v = 3 WHERE k = 'format'",
+    );
+    r.sound();
+    assert_eq!(known(), before);
+}

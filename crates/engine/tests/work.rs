@@ -100,3 +100,35 @@ fn ten_changes_cost_the_same_in_a_hundred_times_as_many_rows() {
         );
     }
 }
+
+/// A row that a copy of this file has had from the beginning is known again by its natural key as it was then.
+#[test]
+fn rows_of_a_copy_are_known_again_without_a_walk_through_the_table() {
+    const NATURAL: &str = "CREATE TABLE part (code TEXT NOT NULL PRIMARY KEY, v)";
+    let ten_rows_among = |rows: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |name: &str, without: &str| {
+            let r = Replica::new(dir.path(), name, NATURAL);
+            r.sql(&format!(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+                 INSERT INTO part SELECT 'code ' || i, i FROM n {without}"
+            ));
+            r.attach("")
+        };
+        let (a, b) = (made("a", ""), made("b", "WHERE i <= 10"));
+        for (here, there) in [(&a, &b), (&b, &a)] {
+            let replica = there.open().replica().unwrap();
+            here.open().began(replica, lockstep_engine::contact::Began::Copies, now()).unwrap();
+        }
+        b.sql("UPDATE part SET code = 'changed ' || v");
+        let have = a.open().vectors().unwrap();
+        let batch = b.open().extract(&have, Limit::default(), now()).unwrap();
+        let mut to = a.open();
+        let (steps, done) = counted(&mut to, |d| d.apply(&batch, now()).unwrap());
+        assert_eq!((done.inserts, done.updates), (0, 10), "each is known again");
+        steps
+    };
+    let (few, many) = (ten_rows_among(1_000), ten_rows_among(100_000));
+    println!("1,000 rows: {few}; 100,000 rows: {many}");
+    assert!(few > 0 && many < 2 * few, "{few} steps, and {many} in the large table");
+}

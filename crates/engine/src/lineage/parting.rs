@@ -14,10 +14,11 @@ use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Dots of our tables, beside the birth's own tables: (table, where a table's number stands, the dot of it).
-const DOTS: [(&str, &str, &str); 18] = [
+const DOTS: [(&str, &str, &str); 19] = [
     ("_lockstep_link", "pt", "p"),
     ("_lockstep_link", "ct", "c"),
     ("_lockstep_raw", "ct", "c"),
+    ("_lockstep_origin", "t", "b"),
     ("_lockstep_class", "t", "b"),
     ("_lockstep_class", "t", "leader"),
     ("_lockstep_class", "t", "anchor"),

@@ -178,6 +178,10 @@ impl Txn<'_> {
                 self.moved.insert((t, b));
             }
         }
+        let birth = &self.births[i];
+        if let Some(origin) = birth.rec.copied_origin().filter(|_| self.s.is_copy && birth.before.origin.is_none()) {
+            self.note_origin(t, origin, b)?;
+        }
         self.store_dots_of(i)?;
         self.store_links_of(i)
     }
