@@ -25,6 +25,8 @@ pub struct Table {
     pub uniques: Vec<Unique>,
     /// Declared foreign keys and references of the configuration, to a single column each.
     pub references: Vec<Reference>,
+    /// Foreign keys of several columns of which none names the row itself.
+    pub composites: Vec<Composite>,
     /// Places in `columns` of the identity key, one list per key; empty: none. `Key::None` tables have none.
     pub identity: Vec<Vec<usize>>,
     /// Has CHECK or NOT NULL beyond the key: a merged row has to be tried before it is written.
@@ -147,6 +149,15 @@ pub struct Reference {
     pub target_column: String,
     /// By FOREIGN KEY (true) or by configuration (false).
     pub declared: bool,
+}
+
+/// A foreign key of several columns of which none names the row itself: only all of them together do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composite {
+    /// The table that it names rows of.
+    pub parent: String,
+    /// (place of its column, place of that of the parent).
+    pub columns: Vec<(usize, usize)>,
 }
 
 impl Table {

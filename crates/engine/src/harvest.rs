@@ -379,7 +379,13 @@ impl Txn<'_> {
         let graves = std::mem::take(&mut slice.graves);
         let buried: Vec<u32> = graves.iter().map(|(_, _, class)| class.t).collect();
         for (i, dot, class) in graves {
-            let dangling = self.dangling(&class)?;
+            let mut dangling = self.dangling(&class)?;
+            if let Some((t, row, _)) =
+                slice.buried.iter().rev().find(|(t, _, b)| *t == class.t && class.members.contains(b))
+            {
+                let left = self.left_whole(*t, row)?.into_iter();
+                dangling.extend(left.map(|(table, col, dot)| Dangling { table, col, dot }));
+            }
             for e in &mut self.births[i].rec.entries {
                 if e.write.dot == dot
                     && let Some(Existence::Deleted(list)) = &mut e.existence

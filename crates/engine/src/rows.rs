@@ -4,6 +4,7 @@
 //! references (merge-rules 13, 18); whatever a shown row refers to stays shown (19); a unique clash leaves every row
 //! what its application sees (20). Not here: which writes are current (`transaction`), what is one row (`class`).
 mod changes;
+mod composite;
 mod edit;
 mod follow;
 mod fresh;
@@ -104,6 +105,8 @@ pub struct RowPlan {
     rounds: Map<ClassId, u32>,
     /// Births of which only free columns change.
     edits: Vec<usize>,
+    /// Rows that are to be shown, by the values that foreign keys of several columns name them by.
+    by_whole: HashMap<composite::Named, ClassId>,
 }
 
 /// Where a reference leads here.
@@ -193,6 +196,9 @@ impl Txn<'_> {
         // What waited for it can be shown now, or is known to wait in vain.
         let came = new && !had_row && !matches!(next, Plan::Waits(_));
         plan.plans.insert(id, next);
+        if shown {
+            self.note_named(plan, id);
+        }
         // What refers to a row that comes back may have shown that it was gone.
         let back = came && shown && members.iter().any(|&m| self.births[m].was_known());
         let renamed = before.is_none() && had_row && self.is_renamed(plan, id);
@@ -298,6 +304,10 @@ impl Txn<'_> {
         if let Some(waits) = self.fill_columns(plan, &mut show, &sources, members, doubles, &asides)? {
             return Ok(Plan::Waits(vec![waits]));
         }
+        if let Some(waits) = self.fill_composites(plan, &mut show, members, doubles)? {
+            return Ok(Plan::Waits(vec![waits]));
+        }
+        self.keep_whole_key(plan, &mut show, members)?;
         for (p, c) in table.columns.iter().enumerate() {
             let is_null = show.new[p].as_ref().is_some_and(Value::is_null)
                 || show.new[p].is_none() && show.old.is_none() && !c.has_default;
@@ -741,7 +751,7 @@ impl Txn<'_> {
                 }
             }
         }
-        Ok(false)
+        self.needed_whole(class, path)
     }
 
     fn is_referred_to(&mut self, class: &Class) -> Result<bool, Error> {

@@ -3,7 +3,7 @@
 //! Always true here: every object parses in SQLite 3.8.2 (an older one could no longer open the file), and bears a
 //! name that begins with `_lockstep_`. Numbers given out here (replicas, tables, columns, contexts) never change their
 //! meaning. [`State`] is read anew in every transaction, since another process may have written in between.
-use crate::catalog::{Catalog, Reference, Table};
+use crate::catalog::{Catalog, Composite, Reference, Table};
 use crate::contact::Began;
 use crate::error::Error;
 use crate::id::{Host, ReplicaId, Stamp};
@@ -112,6 +112,10 @@ pub struct TableState {
     pub references: Vec<Rc<Reference>>,
     /// Places of the columns by which tables of this file refer to it.
     pub named: Vec<usize>,
+    /// `Table::composites`, with the number of the table that each names rows of.
+    pub composites: Vec<(u32, Rc<Composite>)>,
+    /// Tables that name rows of this one by such a key: (number, place in their `composites`).
+    pub named_whole: Vec<(u32, usize)>,
     pub vector: BTreeMap<u32, u64>,
     /// The vector as it stood when the last transaction was stored.
     stored: BTreeMap<u32, u64>,
@@ -284,6 +288,8 @@ impl State {
                 refs: BTreeMap::new(),
                 references: Vec::new(),
                 named: Vec::new(),
+                composites: Vec::new(),
+                named_whole: Vec::new(),
                 vector: BTreeMap::new(),
                 stored: BTreeMap::new(),
                 digest: u128::from_le_bytes(bytes16(Some(r.get(5)?), "digest")?),
@@ -360,6 +366,13 @@ impl State {
                 to.named.push(p);
             }
         }
+        for composite in &table.composites {
+            let parent = self.table_no(None, &composite.parent);
+            let child = &mut self.tables[i];
+            let (n, at) = (child.n, child.composites.len());
+            child.composites.push((parent, Rc::new(composite.clone())));
+            self.tables[parent as usize - 1].named_whole.push((n, at));
+        }
     }
 
     /// Parents before children; what lies in a cycle comes in the order of numbers.
@@ -369,8 +382,11 @@ impl State {
         let mut done = vec![false; n];
         let mut rank = 0;
         while !left.is_empty() {
-            let free =
-                |i: usize| self.tables[i].refs.values().all(|&(p, _)| p as usize == i + 1 || done[p as usize - 1]);
+            let free = |i: usize| {
+                let t = &self.tables[i];
+                let mut parents = t.refs.values().map(|r| r.0).chain(t.composites.iter().map(|c| c.0));
+                parents.all(|p| p as usize == i + 1 || done[p as usize - 1])
+            };
             let at = left.iter().position(|&i| free(i)).unwrap_or(0);
             let i = left.remove(at);
             done[i] = true;
@@ -423,6 +439,8 @@ impl State {
             refs: BTreeMap::new(),
             references: Vec::new(),
             named: Vec::new(),
+            composites: Vec::new(),
+            named_whole: Vec::new(),
             vector: BTreeMap::new(),
             stored: BTreeMap::new(),
             digest: 0,

@@ -203,15 +203,8 @@ impl Reader<'_> {
         let keys = composite::read(self.conn, &catalog.tables)?;
         composite::refer(&mut catalog.tables, &keys);
         for key in &keys {
-            let child = &catalog.tables[key.child];
-            if !key.names_parent(child) {
-                let (parent, size) = (&key.parent, key.columns.len());
-                let text = format!(
-                    "its foreign key to `{parent}` has {size} columns, and none of them is the id of a row there: a row that \
-                     names one which was deleted on another server meanwhile is shown all the same"
-                );
-                catalog.warnings.push(Warning { table: child.name.clone(), text });
-            }
+            let found = key.whole(&catalog.tables);
+            catalog.tables[key.child].composites.extend(found);
         }
         for table in &mut catalog.tables {
             if let Key::Id { column, surrogate } = &mut table.key {
@@ -240,6 +233,7 @@ impl Reader<'_> {
             generated: info.iter().filter(|i| i.hidden != 0).map(|i| i.name.clone()).collect(),
             uniques: self.uniques(&indexes, &writable)?,
             references: Vec::new(),
+            composites: Vec::new(),
             identity: Vec::new(),
             checked: entry.strict
                 || has_keyword(&entry.sql, "CHECK")

@@ -61,7 +61,7 @@ impl Txn<'_> {
             )?
             .collect::<Result<_, _>>()?;
         self.touched.extend(found.into_iter().map(|(t, b)| (t, LocalDot(b))));
-        Ok(())
+        self.touch_whole_waiting()
     }
 
     /// Does the row get another value in a column by which others refer to it?

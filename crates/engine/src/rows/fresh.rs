@@ -40,7 +40,8 @@ impl Txn<'_> {
         let Some(table) = self.s.t(t).table.clone() else { return Ok(None) };
         let surrogate = table.surrogate();
         let own_uniques = table.uniques.iter().any(|u| !(u.primary && surrogate.is_some()));
-        if table.key == Key::Content || own_uniques || self.poisoned.contains(&(t, b)) {
+        let whole = !table.composites.is_empty();
+        if table.key == Key::Content || own_uniques || whole || self.poisoned.contains(&(t, b)) {
             return Ok(None);
         }
         if !self.s.last && (doubles.contains(&(t, b)) || self.waits_for_identity(t, class, &[i])?) {

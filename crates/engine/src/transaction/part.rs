@@ -44,8 +44,12 @@ impl Txn<'_> {
         if let Some(table) = &s.table
             && table.uniques.iter().all(|u| u.plain_columns().is_some())
         {
+            let of_parent = |&(child, at): &(u32, usize)| self.s.t(child).composites[at].1.clone();
+            let by_whole: Vec<_> = s.named_whole.iter().map(of_parent).collect();
             let watched = |p: usize| {
                 s.named.contains(&p)
+                    || s.composites.iter().any(|(_, key)| key.columns.iter().any(|(from, _)| *from == p))
+                    || by_whole.iter().any(|key| key.columns.iter().any(|(_, to)| *to == p))
                     || table.key_places().contains(&p)
                     || table.references.iter().any(|r| r.column == p)
                     || table.identity.iter().any(|k| k.contains(&p))

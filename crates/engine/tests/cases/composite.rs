@@ -1,5 +1,8 @@
 //! Foreign keys of several columns.
 use super::Case;
+use super::replicas::*;
+use lockstep_engine::Limit;
+use lockstep_engine::change::ConflictKind;
 
 const SCHEMA: &str = "
 CREATE TABLE event (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -100,26 +103,140 @@ fn a_parent_that_was_deleted_stays_for_a_child_of_which_nobody_knew() {
     s.show("SELECT count(*) FROM entry", &["1"]);
 }
 
-/// A key without an id of its own is no row that a reference could name: its children are kept as they are.
+/// A key of which no column is the id of a row names it as a whole.
+const NORTH: &str = "(SELECT id FROM event WHERE name = 'north')";
+
+fn north_goes(s: &Case, node: usize) {
+    s.writes(
+        node,
+        &format!(
+            "DELETE FROM snack WHERE e = {NORTH}; DELETE FROM break WHERE event = {NORTH};
+             DELETE FROM duty WHERE event = {NORTH}; DELETE FROM shift WHERE event = {NORTH}"
+        ),
+    );
+}
+
 #[test]
-fn children_of_a_natural_key_that_was_deleted_meanwhile_are_kept() {
+fn a_parent_of_a_natural_key_stays_for_a_child_of_which_its_deleter_did_not_know() {
+    for delete_first in [true, false] {
+        let s = two();
+        north_goes(&s, 1);
+        s.writes(0, "INSERT INTO duty VALUES (5, 1, 'monday', 'late')");
+        if delete_first {
+            // The third has the delete before it hears of the child.
+            pull(&s.nodes[2], &s.nodes[1]);
+            s.nodes[2].sound();
+        } else {
+            pull(&s.nodes[2], &s.nodes[0]);
+        }
+        all_is_well(&s);
+        s.show(DUTIES, &["north monday 8 late", "south monday 8 south serves"]);
+        for r in &s.nodes {
+            let held = r.open().held().unwrap();
+            assert_eq!(held.len(), 1, "{}: {held:?}", r.name);
+            assert_eq!(held[0].reason, ConflictKind::ParentDeleted, "{}", r.name);
+        }
+        // It goes with the last of them.
+        s.writes(2, "DELETE FROM duty WHERE who = 'late'");
+        all_is_well(&s);
+        s.show("SELECT count(*) FROM shift", &["1"]);
+        for r in &s.nodes {
+            assert_eq!(r.open().held().unwrap(), [], "{}", r.name);
+        }
+    }
+}
+
+#[test]
+fn a_child_of_a_natural_key_moves_away_and_lets_its_parent_go() {
     let s = two();
-    let north = "(SELECT id FROM event WHERE name = 'north')";
+    s.writes(2, &format!("INSERT INTO shift VALUES ({NORTH}, 'tuesday', 3)"));
+    s.everybody();
     s.writes(
         1,
         &format!(
-            "DELETE FROM snack WHERE e = {north}; DELETE FROM break WHERE event = {north};
-         DELETE FROM duty WHERE event = {north}; DELETE FROM shift WHERE event = {north}"
+            "DELETE FROM snack WHERE e = {NORTH}; DELETE FROM break WHERE event = {NORTH};
+        DELETE FROM duty WHERE event = {NORTH}; DELETE FROM shift WHERE event = {NORTH} AND day = 'monday'"
         ),
     );
     s.writes(0, "INSERT INTO duty VALUES (5, 1, 'monday', 'late')");
-    s.everybody();
-    s.show(
-        "SELECT e.name, d.day, d.who FROM duty d JOIN event e ON e.id = d.event ORDER BY d.who",
-        &["north monday late", "south monday south serves"],
-    );
-    // Whoever puts the parent back has them again.
-    s.writes(2, &format!("INSERT INTO shift VALUES ({north}, 'monday', 4)"));
     all_is_well(&s);
-    s.show(DUTIES, &["north monday 4 late", "south monday 8 south serves"]);
+    s.show(DUTIES, &["north monday 8 late", "south monday 8 south serves"]);
+    s.writes(0, "UPDATE duty SET day = 'tuesday' WHERE who = 'late'");
+    all_is_well(&s);
+    s.show(DUTIES, &["north tuesday 3 late", "south monday 8 south serves"]);
+    s.show("SELECT day FROM shift ORDER BY day", &["monday", "tuesday"]);
+}
+
+#[test]
+fn children_that_an_application_left_dangling_dangle_everywhere() {
+    let s = two();
+    s.writes(
+        1,
+        &format!("PRAGMA foreign_keys = OFF; DELETE FROM shift WHERE event = {NORTH}; PRAGMA foreign_keys = ON"),
+    );
+    s.everybody();
+    s.show("SELECT count(*) FROM shift", &["1"]);
+    s.show("SELECT day, who FROM duty ORDER BY who", &["monday north serves", "monday south serves"]);
+    // Whoever puts the parent back has them again.
+    s.writes(2, &format!("INSERT INTO shift VALUES ({NORTH}, 'monday', 4)"));
+    all_is_well(&s);
+    s.show(DUTIES, &["north monday 4 north serves", "south monday 8 south serves"]);
+}
+
+/// An application that does not look at foreign keys names a row that nobody has: that does not come to the others.
+#[test]
+fn a_child_of_no_parent_waits_elsewhere_till_there_is_one() {
+    let s = two();
+    s.writes(
+        0,
+        "PRAGMA foreign_keys = OFF; INSERT INTO duty VALUES (5, 1, 'sunday', 'loose'); PRAGMA foreign_keys = ON",
+    );
+    s.everybody();
+    for r in &s.nodes[1..] {
+        assert_eq!(r.rows("SELECT * FROM pragma_foreign_key_check"), [""; 0], "{}", r.name);
+        let held = r.open().held().unwrap();
+        assert_eq!(held.len(), 1, "{}", r.name);
+        assert_eq!(held[0].reason, ConflictKind::MissingParent, "{}", r.name);
+    }
+    s.writes(1, &format!("INSERT INTO shift VALUES ({NORTH}, 'sunday', 1)"));
+    all_is_well(&s);
+    s.show(DUTIES, &["north sunday 1 loose", "north monday 8 north serves", "south monday 8 south serves"]);
+}
+
+/// Every delta comes in pieces of one write, and the foreign keys hold after each.
+fn in_pieces(s: &Case, to: usize, from: usize) {
+    let (to, from) = (&s.nodes[to], &s.nodes[from]);
+    loop {
+        let have = to.open().vectors().unwrap();
+        let batch = from.open().extract(&have, Limit { items: 1, bytes: 1 << 20 }, now()).unwrap();
+        to.open().apply(&batch, now()).unwrap();
+        assert_eq!(to.rows("SELECT * FROM pragma_foreign_key_check"), [""; 0], "{}", to.name);
+        if batch.last {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_parent_of_which_the_key_changes_waits_for_its_children() {
+    let s = two();
+    s.writes(1, &format!("UPDATE shift SET day = 'friday' WHERE event = {NORTH}"));
+    in_pieces(&s, 2, 1);
+    s.everybody();
+    s.show(DUTIES, &["north friday 8 north serves", "south monday 8 south serves"]);
+    s.show(SNACKS, &["north friday north rests north eats", "south monday south rests south eats"]);
+    // One that a server has just made names it as it was.
+    s.writes(1, &format!("UPDATE shift SET day = 'sunday' WHERE event = {NORTH}"));
+    s.writes(0, "INSERT INTO duty VALUES (5, 1, 'friday', 'late')");
+    in_pieces(&s, 0, 1);
+    in_pieces(&s, 2, 0);
+    in_pieces(&s, 1, 0);
+    all_is_well(&s);
+    assert_eq!(s.nodes[0].rows("SELECT day FROM duty WHERE who = 'late'"), ["friday"]);
+    s.writes(0, "DELETE FROM duty WHERE who = 'late'");
+    all_is_well(&s);
+    s.show(DUTIES, &["north sunday 8 north serves", "south monday 8 south serves"]);
+    for r in &s.nodes {
+        assert_eq!(r.open().held().unwrap(), [], "{}", r.name);
+    }
 }
