@@ -443,6 +443,23 @@ impl Database {
         )?)
     }
 
+    /// How many of [`Database::conflicts`] nobody has looked at.
+    fn count_unreviewed(&mut self) -> Result<u64, Error> {
+        let waits = "SELECT EXISTS (SELECT 1 FROM _lockstep_held) OR EXISTS (SELECT 1 FROM _lockstep_difference)";
+        if self.c.query_row(waits, [], |r| r.get(0))? {
+            // What waits may be on record, too: it is counted once.
+            return Ok(self.conflicts()?.iter().filter(|c| c.state != ConflictState::Reviewed).count() as u64);
+        }
+        Ok(self.c.query_row(
+            "SELECT count(*) FROM (SELECT 1 FROM _lockstep_conflict AS c
+               LEFT JOIN _lockstep_class AS k ON k.t = c.t AND k.b = c.b
+               LEFT JOIN _lockstep_decision AS d ON d.t = c.t AND d.b = c.b AND d.loser = c.loser
+             GROUP BY c.t, coalesce(k.leader, c.b), c.loser HAVING count(d.d) = 0)",
+            [],
+            |r| r.get(0),
+        )?)
+    }
+
     /// What this replica says of itself. Harvests nothing.
     pub fn summary(&mut self) -> Result<Summary, Error> {
         let s = self.state_as_if_due()?;
@@ -471,14 +488,7 @@ impl Database {
                 under_way: s.is_under_way(t.n),
             });
         }
-        let conflicts_unreviewed = self.c.query_row(
-            "SELECT count(*) FROM (SELECT 1 FROM _lockstep_conflict AS c
-               LEFT JOIN _lockstep_class AS k ON k.t = c.t AND k.b = c.b
-               LEFT JOIN _lockstep_decision AS d ON d.t = c.t AND d.b = c.b AND d.loser = c.loser
-             GROUP BY c.t, coalesce(k.leader, c.b), c.loser HAVING count(d.d) = 0)",
-            [],
-            |r| r.get(0),
-        )?;
+        let conflicts_unreviewed = self.count_unreviewed()?;
         Ok(Summary {
             name: s.name.clone(),
             replica: s.replicas[s.own as usize],

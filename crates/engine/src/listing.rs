@@ -1,5 +1,6 @@
 //! Lists for people and scripts: what is pending, held, in conflict; and the ids by which it is named.
 use crate::change::{ConflictKind, Existence, Item};
+use crate::class::Class;
 use crate::conflict::records;
 use crate::database::Database;
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::report::{Balance, Conflict, ConflictState, Held, Operation, PendingRo
 use crate::store::{ARCHIVED, DELETED, HELD, SUPERSEDED, State, TOTAL, VISIBLE};
 use crate::transaction::Txn;
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 impl Database {
     /// Rows that a peer with these vectors has not got.
@@ -79,7 +80,9 @@ impl Database {
         self.read(Millis(0), |txn| {
             let mut out: Vec<Conflict> = Vec::new();
             for w in txn.waiting()?.into_iter().filter(|w| by_a_person(w.reason)) {
-                let written = |txn: &Txn<'_>, d: Option<LocalDot>| d.and_then(|d| txn.stamp_in_class(w.t, d));
+                let class = txn.class(w.t, w.leader)?;
+                let winner_at = w.winner.map_or(Ok(None), |d| txn.stamp_in_class(&class, d))?;
+                let loser_at = txn.stamp_in_class(&class, w.loser)?;
                 let (winner, loser) = (w.winner.and_then(|d| txn.named_dot(d)), txn.named_dot(w.loser));
                 out.push(Conflict {
                     kind: w.reason,
@@ -87,9 +90,9 @@ impl Database {
                     key: txn.shown_key(w.t, w.leader)?,
                     columns: txn.names(w.t, &w.registers),
                     winner: winner.map(|d| d.replica),
-                    winner_at: written(txn, w.winner),
+                    winner_at,
                     loser: loser.map(|d| d.replica),
-                    loser_at: written(txn, Some(w.loser)),
+                    loser_at,
                     state: ConflictState::Held,
                     said: None,
                     at: w.at,
@@ -121,8 +124,8 @@ impl Database {
                 });
             }
             // What waits again is not on record twice.
-            recorded.retain(|r| out.iter().all(|w| w.id != r.id));
-            out.extend(recorded);
+            let waits: HashSet<String> = out.iter().map(|w| w.id.clone()).collect();
+            out.extend(recorded.into_iter().filter(|r| !waits.contains(&r.id)));
             out.sort_by_key(|c| std::cmp::Reverse(c.at));
             Ok(out)
         })
@@ -200,10 +203,11 @@ impl Txn<'_> {
         registers.iter().filter_map(column).collect()
     }
 
-    /// When a write was made that stands in a birth of this transaction.
-    fn stamp_in_class(&self, t: u32, d: LocalDot) -> Option<Millis> {
-        let entries = self.births.iter().filter(|b| b.t == t).flat_map(|b| &b.rec.entries);
-        entries.filter(|e| e.write.dot == d).map(|e| e.write.stamp.millis()).next()
+    /// When a write was made that stands in a birth of this class.
+    fn stamp_in_class(&mut self, class: &Class, d: LocalDot) -> Result<Option<Millis>, Error> {
+        let members = self.members(class)?;
+        let mut entries = members.iter().flat_map(|&m| &self.births[m].rec.entries);
+        Ok(entries.find(|e| e.write.dot == d).map(|e| e.write.stamp.millis()))
     }
 
     /// The local key of the row that shows a birth, as JSON text.

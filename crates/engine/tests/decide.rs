@@ -517,6 +517,7 @@ fn so_is_one_that_waits() {
     clash_of_imported(&all);
     let waits = only(&a);
     assert_eq!((waits.state, waits.columns), (ConflictState::Held, vec!["name".to_owned(), "note".to_owned()]));
+    assert_eq!(a.open().summary().unwrap().conflicts_unreviewed, 1, "it waits to be looked at");
     assert_eq!(keep(&b, &waits.id, Side::Loser), 2);
     settled(&all);
     for r in all {

@@ -4,7 +4,7 @@ use super::super::prng::Prng;
 use super::super::schema::{Role, quote};
 use super::{Checked, World};
 use lockstep_engine::change::ConflictKind;
-use lockstep_engine::database::Held;
+use lockstep_engine::database::{ConflictState, Held};
 use lockstep_engine::decide::{Choice, Keep, Side};
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -89,7 +89,34 @@ impl World {
         }
         self.agree()?;
         self.same_rows()?;
+        self.same_conflicts()?;
         self.nothing_lost()
+    }
+
+    /// Every node knows the same conflicts by the same ids, lists each once, and counts those that nobody looked at.
+    fn same_conflicts(&self) -> Checked {
+        for db in 0..self.schema.databases() {
+            let mut first = None;
+            for (n, node) in self.nodes.iter().enumerate() {
+                let all = node.dbs[db].open().conflicts().map_err(|e| format!("conflicts of {n}: {e}"))?;
+                let unread = all.iter().filter(|c| c.state != ConflictState::Reviewed).count() as u64;
+                let counted = node.dbs[db].open().summary().map_err(|e| e.to_string())?.conflicts_unreviewed;
+                if counted != unread {
+                    return Err(format!("{n} counts {counted} conflicts and lists {unread}: {all:?}"));
+                }
+                let ids: BTreeSet<&str> = all.iter().map(|c| c.id.as_str()).collect();
+                if ids.len() != all.len() {
+                    return Err(format!("{n} lists a conflict twice: {all:?}"));
+                }
+                let ids: BTreeSet<String> = ids.into_iter().map(str::to_owned).collect();
+                let known = first.get_or_insert_with(|| ids.clone());
+                if *known != ids {
+                    let other: Vec<_> = known.symmetric_difference(&ids).collect();
+                    return Err(format!("0 and {n} know other conflicts: {other:?} of {all:?}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A delete and an edit that stand against each other under review: a person says which of them it is.
