@@ -54,6 +54,14 @@ impl Txn<'_> {
         Ok(sources.first().map_or(b, |&s| self.births[s].b))
     }
 
+    /// Do two writes of a column say the same: one value, or births of one row?
+    pub fn says_same(&mut self, t: u32, col: Col, a: &Cell, b: &Cell) -> Result<bool, Error> {
+        match (a, b, self.reference(t, col)) {
+            (Cell::Row(x), Cell::Row(y), Some((pt, _))) => Ok(self.leader(pt, *x)? == self.leader(pt, *y)?),
+            _ => Ok(a == b),
+        }
+    }
+
     /// Remembers a reference that is not stored yet.
     pub fn link_now(&mut self, t: u32, b: LocalDot, col: Col, to: LocalDot) {
         if let Some((pt, _)) = self.s.t(t).refs.get(&col) {

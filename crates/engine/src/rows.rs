@@ -392,7 +392,7 @@ impl Txn<'_> {
             let Some(p) = self.s.t(t).place[usize::from(col.0)] else { continue };
             let Some((_, dot, cell)) = self.class_cell(sources, col)? else { continue };
             if self.policy(t, col).0 == crate::merge::Keeps::All {
-                for d in self.other_writes(sources, col, &cell) {
+                for d in self.other_writes(t, sources, col, &cell)? {
                     let held = HeldRow {
                         register: Some(Register::Column(col)),
                         dot: Some(d),
@@ -475,9 +475,16 @@ impl Txn<'_> {
     }
 
     /// The writes of a column that say something else.
-    fn other_writes(&self, sources: &[usize], col: Col, cell: &Cell) -> Vec<LocalDot> {
+    fn other_writes(&mut self, t: u32, sources: &[usize], col: Col, cell: &Cell) -> Result<Vec<LocalDot>, Error> {
         let all = sources.iter().flat_map(|&s| self.births[s].rec.siblings(col));
-        all.filter(|(_, f)| f.cell != *cell).map(|(w, _)| w.dot).collect()
+        let all: Vec<(LocalDot, Cell)> = all.map(|(w, f)| (w.dot, f.cell.clone())).collect();
+        let mut others = Vec::new();
+        for (dot, other) in all {
+            if !self.says_same(t, col, &other, cell)? {
+                others.push(dot);
+            }
+        }
+        Ok(others)
     }
 
     /// The write that the row shows in a column now.

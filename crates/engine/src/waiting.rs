@@ -122,15 +122,18 @@ impl Txn<'_> {
         conflict_id(&self.s.t(t).name, self.dot(birth), self.dot(loser))
     }
 
-    /// The values of one column that stand against each other: each but the latest has lost, or will have.
+    /// The values of one column that stand against each other: each but the latest has lost, or will have. What several
+    /// writes say is named by the latest of them.
     fn values_under_review(&mut self, t: u32, leader: LocalDot, col: Col) -> Result<Vec<Named>, Error> {
         let all = self.standing(t, leader, col)?;
-        let Some((_, top, cell)) = all.first().cloned() else { return Ok(Vec::new()) };
-        let mut seen = Vec::new();
+        let Some((_, top, _)) = all.first().cloned() else { return Ok(Vec::new()) };
         let mut out = Vec::new();
-        for (birth, w, c) in &all[1..] {
-            if *c != cell && !seen.contains(&w.dot) {
-                seen.push(w.dot);
+        for (n, (birth, w, cell)) in all.iter().enumerate().skip(1) {
+            let mut is_said = false;
+            for (_, _, before) in &all[..n] {
+                is_said |= self.says_same(t, col, before, cell)?;
+            }
+            if !is_said {
                 out.push((*birth, w.dot, Some(top.dot)));
             }
         }

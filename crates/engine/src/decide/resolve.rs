@@ -154,6 +154,8 @@ impl Txn<'_> {
         self.check_columns(w.t, &choice.keep, &w.registers)?;
         let mut columns = Vec::new();
         let mut sides = Vec::new();
+        // Other writes that said the same as this one are decided with it.
+        let mut alike = BTreeMap::from([(w.loser, w.birth)]);
         for (register, winner, loser) in self.sides(w)? {
             let Register::Column(col) = register else { continue };
             let name = self.column_name(w.t, col);
@@ -162,14 +164,22 @@ impl Txn<'_> {
             let all = self.standing(w.t, w.leader, col)?;
             let cell = match side {
                 Side::Winner => winner,
-                Side::Loser => loser,
+                Side::Loser => loser.clone(),
             };
             // None: another decision of the same call has settled it.
             let Some(cell) = cell else { continue };
             let (top, rest) = all.split_first().expect("a column in conflict has values");
-            for (birth, write, other) in rest.iter().filter(|(_, _, c)| *c != top.2) {
+            for (birth, write, other) in rest {
+                if self.says_same(w.t, col, other, &top.2)? {
+                    continue;
+                }
                 let (lost, won) = ((write, Some(other)), (&top.1, Some(&top.2)));
                 self.record_loss(w.t, *birth, Register::Column(col), lost, won, w.reason)?;
+                if let Some(loser) = &loser
+                    && self.says_same(w.t, col, other, loser)?
+                {
+                    alike.entry(write.dot).or_insert(*birth);
+                }
             }
             columns.push((col, cell));
         }
@@ -178,7 +188,9 @@ impl Txn<'_> {
             self.write_by_person(class, None, columns)?;
         }
         let kept = choice.keep.kept(sides.into_iter());
-        self.decide((w.t, w.birth, w.loser), kept)?;
+        for (loser, birth) in alike {
+            self.decide((w.t, birth, loser), kept)?;
+        }
         Ok(n)
     }
 

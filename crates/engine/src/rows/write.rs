@@ -50,7 +50,7 @@ impl Txn<'_> {
                         .collect();
                     let mb = self.births[m].b;
                     for (w, cell) in losers {
-                        if self.same_row(t, col, &cell, &top)? {
+                        if self.says_same(t, col, &cell, &top)? {
                             continue;
                         }
                         self.record_loss(
@@ -66,13 +66,6 @@ impl Txn<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Two references to births of one row show the same.
-    fn same_row(&mut self, t: u32, col: Col, a: &Cell, b: &Cell) -> Result<bool, Error> {
-        let (Cell::Row(x), Cell::Row(y)) = (a, b) else { return Ok(false) };
-        let Some((pt, _)) = self.reference(t, col) else { return Ok(false) };
-        Ok(self.leader(pt, *x)? == self.leader(pt, *y)?)
     }
 
     /// Counts what the plan does, for people.

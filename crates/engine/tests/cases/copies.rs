@@ -2,6 +2,7 @@
 use super::SCHEMA;
 use super::replicas::*;
 use lockstep_engine::contact::Began;
+use lockstep_engine::decide::{Choice, Keep, Side};
 
 /// Two files that had the same rows, and what was written to each after that.
 fn copies(after_a: &str, after_b: &str) -> (tempfile::TempDir, Replica, Replica) {
@@ -133,6 +134,75 @@ fn a_row_of_copies_stays_one_though_one_of_them_changed_its_natural_key_before_t
         for r in &all {
             let rows = r.rows("SELECT * FROM t WHERE v <> 'three' ORDER BY code");
             assert_eq!(rows, ["K1 2 one", "k2 0 two"], "{} {items}", r.name);
+        }
+    }
+}
+
+const REVIEWED: &str = "[tables.c]\npolicy = 'review'\n[tables.n]\npolicy = 'review'\n";
+
+/// Copies of one file, of which one had another value before any was captured.
+fn reviewed(names: &[&str], other: &str) -> (tempfile::TempDir, Vec<Replica>) {
+    let dir = tempfile::tempdir().unwrap();
+    let all: Vec<Replica> = names
+        .iter()
+        .map(|name| {
+            let r = Replica::new(dir.path(), name, SCHEMA);
+            r.sql("INSERT INTO p VALUES (1, 'k', 'x', 'y'); INSERT INTO c VALUES (1, 1, 'z'), (2, 1, 'z');");
+            r.sql("INSERT INTO n VALUES (1, 'k', 'of the copies')");
+            if *name == other {
+                r.sql("UPDATE n SET v = 'of the other'");
+            }
+            r.attach(REVIEWED)
+        })
+        .collect();
+    for here in &all {
+        for there in all.iter().filter(|there| there.name != here.name) {
+            let replica = there.open().summary().unwrap().replica;
+            here.open().began(replica, Began::Copies, now()).unwrap();
+        }
+    }
+    (dir, all)
+}
+
+#[test]
+fn references_of_copies_to_one_row_are_no_conflict_for_a_person() {
+    let (_d, all) = reviewed(&["a", "b", "c"], "");
+    settle(&[&all[0], &all[1]]);
+    settle(&[&all[0], &all[1], &all[2]]);
+    for r in &all {
+        assert_eq!(r.open().held().unwrap(), [], "{}", r.name);
+        assert_eq!(r.open().conflicts().unwrap(), [], "{}", r.name);
+    }
+    // So a delete has seen all there is.
+    all[2].sql("DELETE FROM c WHERE id = 2");
+    settle(&all.iter().collect::<Vec<_>>());
+    for r in &all {
+        assert_eq!(r.open().held().unwrap(), [], "{}", r.name);
+        assert_eq!(r.rows("SELECT id FROM c"), ["1"], "{}", r.name);
+    }
+}
+
+#[test]
+fn what_several_copies_say_is_one_side_of_one_conflict() {
+    for side in [Side::Winner, Side::Loser] {
+        let (_d, all) = reviewed(&["a", "b", "c", "d"], "d");
+        let all: Vec<&Replica> = all.iter().collect();
+        settle(&all);
+        let mut ids = std::collections::BTreeSet::new();
+        for r in &all {
+            let held = r.open().held().unwrap();
+            assert_eq!(held.len(), 1, "{}: {held:?}", r.name);
+            ids.insert(held[0].id.clone());
+        }
+        assert_eq!(ids.len(), 1, "one id on all");
+        let id = ids.pop_first().unwrap();
+        let choice = Choice { conflict: id, keep: Keep::All(side), anyway: false };
+        all[1].open().resolve(&[choice], now()).unwrap();
+        settle(&all);
+        for r in &all {
+            assert_eq!(r.open().held().unwrap(), [], "{}", r.name);
+            assert_eq!(r.open().summary().unwrap().conflicts_unreviewed, 0, "{}", r.name);
+            assert_eq!(r.rows("SELECT v FROM n"), all[0].rows("SELECT v FROM n"), "{}", r.name);
         }
     }
 }
