@@ -149,3 +149,23 @@ fn children_that_go_with_their_parents_are_guarded_with_them() {
     settle(&[&a, &b]);
     assert_eq!((teams(&b), b.rows("SELECT id FROM score").len()), (10, 10));
 }
+
+/// A row that two servers entered each for itself has a delete for either of its births, and is one row.
+#[test]
+fn a_row_that_was_made_one_of_two_counts_once() {
+    let config = CONFIG.replace("[tables.team]\n", "[tables.team]\nidentity = ['name']\n");
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| Replica::new(dir.path(), name, SCHEMA).attach(&config));
+    for r in [&a, &b] {
+        r.sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10)
+             INSERT INTO team SELECT i, 't' || i FROM n",
+        );
+    }
+    settle(&[&a, &b]);
+    a.sql("DELETE FROM team WHERE id <= 6");
+    settle(&[&a, &b]);
+    let waits = guarded(&b).remove(0);
+    assert_eq!((waits.rows, waits.of), (6, 10));
+    assert_eq!(b.open().decide_deletes(&waits.id, false, now()).unwrap(), 6);
+}

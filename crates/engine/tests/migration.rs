@@ -39,6 +39,53 @@ fn what_a_dropped_column_held_is_kept() {
     assert_eq!(a.rows("SELECT tag, name, old FROM item"), ["one x o1", "two - later"]);
 }
 
+/// A row that two servers entered each for itself, whose columns show what the one or the other has written last.
+fn merged() -> (tempfile::TempDir, Replica, Replica) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "[tables.item]\nidentity = ['tag']\n";
+    let [a, b] = ["a", "b"].map(|name| Replica::new(dir.path(), name, SCHEMA).attach(config));
+    a.sql("INSERT INTO item VALUES (1, 'one', 'na', 'oa'), (2, 'two', 'na', 'oa')");
+    b.sql("INSERT INTO item VALUES (1, 'one', 'nb', 'ob'), (2, 'two', 'nb', 'ob')");
+    settle(&[&a, &b]);
+    a.sql("UPDATE item SET old = 'later' WHERE id = 2");
+    settle(&[&a, &b]);
+    (dir, a, b)
+}
+
+#[test]
+fn what_a_dropped_column_held_is_kept_in_all_that_a_row_was_made_of() {
+    for dropped in [0, 1] {
+        let (dir, a, b) = merged();
+        let (here, there) = if dropped == 0 { (&a, &b) } else { (&b, &a) };
+        here.open().begin_migration(now()).unwrap();
+        let copy = dir.path().join("before.db");
+        lockstep_engine::guest::backup(&here.path, &copy, false).unwrap();
+        here.sql("ALTER TABLE item DROP COLUMN old");
+        assert_eq!(here.open().end_migration(Some(&copy), now()).unwrap(), [""; 0]);
+        here.sound();
+        settle(&[&a, &b]);
+        assert_eq!(there.rows("SELECT tag, name, old FROM item"), ["one nb ob", "two nb later"]);
+        there.sql("UPDATE item SET old = 'last' WHERE id = 1");
+        here.sql("ALTER TABLE item ADD COLUMN old TEXT");
+        settle(&[&a, &b]);
+        assert_eq!(here.rows("SELECT tag, name, old FROM item"), ["one nb last", "two nb later"]);
+    }
+}
+
+#[test]
+fn what_a_migration_wrote_to_a_row_is_found_whoever_had_written_it_before() {
+    let (_d, a, b) = merged();
+    for (r, v) in [(&a, "by a"), (&b, "by b")] {
+        r.sql("PRAGMA foreign_keys = OFF; CREATE TABLE _alembic_tmp_item (id INTEGER NOT NULL PRIMARY KEY, tag TEXT, name TEXT, old TEXT)");
+        r.sql("INSERT INTO _alembic_tmp_item SELECT * FROM item; DROP TABLE item; ALTER TABLE _alembic_tmp_item RENAME TO item");
+        r.sql(&format!("UPDATE item SET name = '{v}' WHERE id = 1"));
+        settle(&[&a, &b]);
+        for r in [&a, &b] {
+            assert_eq!(r.rows("SELECT tag, name FROM item"), [format!("one {v}"), "two nb".into()], "{}", r.name);
+        }
+    }
+}
+
 #[test]
 fn a_renamed_column_is_known_again_by_its_values() {
     let (_dir, a, b) = two();

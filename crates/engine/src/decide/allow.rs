@@ -101,16 +101,21 @@ impl Database {
     /// What the delete guard holds, by table.
     pub fn guarded(&mut self) -> Result<Vec<Guarded>, EngineError> {
         self.read(Millis(0), |txn| {
-            let all = txn.guarded()?;
-            Ok(all
-                .into_iter()
-                .map(|(t, graves)| Guarded {
+            let mut out = Vec::new();
+            for (t, graves) in txn.guarded()? {
+                // A row that was made one of several is one row.
+                let mut rows = BTreeSet::new();
+                for (b, _) in &graves {
+                    rows.insert(txn.class(t, *b)?.leader);
+                }
+                out.push(Guarded {
                     id: txn.guard_name(t, &graves),
                     table: txn.s.t(t).name.clone(),
-                    rows: graves.iter().map(|(b, _)| b).collect::<BTreeSet<_>>().len() as u64,
+                    rows: rows.len() as u64,
                     of: txn.s.t(t).rows.max(0) as u64,
-                })
-                .collect())
+                });
+            }
+            Ok(out)
         })
     }
 

@@ -61,17 +61,23 @@ impl Txn<'_> {
         row: &[Value],
         before: Option<&Copy>,
     ) -> Result<Changed, Error> {
-        let t = self.births[i].t;
-        self.read(i)?;
+        let (t, b) = (self.births[i].t, self.births[i].b);
         let all: Vec<(usize, Col)> =
             self.s.t(t).col_at.iter().enumerate().filter_map(|(p, c)| c.map(|c| (p, c))).collect();
-        // What columns held that are no more is looked for: that alone may be what differs.
-        let dropped = self.dropped_fields(i)?;
-        let found = self.find_dropped(i, table, &dropped, row, before)?;
-        let differs = self.hash_of(i) != self.births[i].rec.hash;
+        let class = self.class(t, b)?;
+        let members = self.members(&class)?;
+        let (mut differs, mut found) = (false, true);
+        // The row shows what any birth of it says.
+        for &m in &members {
+            self.read(m)?;
+            // What columns held that are no more is looked for: that alone may be what differs.
+            let dropped = self.dropped_fields(m)?;
+            found &= self.find_dropped(m, table, &dropped, row, before)?;
+            differs |= self.hash_of(m) != self.births[m].rec.hash;
+        }
         let mut out = Changed::default();
         for (p, col) in all {
-            if self.births[i].rec.has(Register::Column(col)) {
+            if members.iter().any(|&m| self.births[m].rec.has(Register::Column(col))) {
                 match (differs, found) {
                     (true, true) => out.written.push(col),
                     (true, false) => out.filled.push(col),
