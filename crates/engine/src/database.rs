@@ -413,6 +413,7 @@ impl Database {
             let plan = txn.settle()?;
             let plan = txn.guard(plan)?;
             txn.count_plan(&plan)?;
+            txn.count_held(&plan)?;
             let names: Vec<String> = txn.s.tables.iter().map(|t| t.name.clone()).collect();
             let contact = txn.count_contact()?;
             Ok((std::mem::take(&mut txn.counts), contact, names))
@@ -425,9 +426,10 @@ impl Database {
                 updates: n.updates,
                 deletes: n.deletes,
                 conflicts: n.conflicts,
+                held: n.held,
                 id_moves: n.id_moves,
             })
-            .filter(|t| t.inserts + t.updates + t.deletes + t.conflicts > 0)
+            .filter(|t| t.inserts + t.updates + t.deletes + t.conflicts + t.held > 0)
             .collect();
         Ok(Plan { tables, contact })
     }
@@ -639,6 +641,7 @@ fn total(counts: &BTreeMap<u32, Counts>) -> Counts {
         updates: a.updates + b.updates,
         deletes: a.deletes + b.deletes,
         conflicts: a.conflicts + b.conflicts,
+        held: a.held + b.held,
         id_moves: a.id_moves + b.id_moves,
         writes: a.writes + b.writes,
     })

@@ -109,6 +109,8 @@ pub struct PlanTable {
     pub deletes: u64,
     /// Conflicts that would be recorded.
     pub conflicts: u64,
+    /// Rows of which something would wait that doesn't now.
+    pub held: u64,
     /// Rows that would get another id.
     pub id_moves: u64,
 }

@@ -179,6 +179,8 @@ pub struct Counts {
     pub updates: u64,
     pub deletes: u64,
     pub conflicts: u64,
+    /// Counted in a preview only.
+    pub held: u64,
     pub id_moves: u64,
     /// Aliases and records that this node made.
     pub writes: u64,

@@ -16,9 +16,13 @@ CREATE TABLE score (id INTEGER PRIMARY KEY, team_id INTEGER NOT NULL REFERENCES 
 const CONFIG: &str = "[tables.team]\nidentity = ['number']\n";
 
 fn two() -> (tempfile::TempDir, Replica, Replica) {
+    two_by(CONFIG)
+}
+
+fn two_by(config: &str) -> (tempfile::TempDir, Replica, Replica) {
     let dir = tempfile::tempdir().unwrap();
-    let a = Replica::new(dir.path(), "a", SCHEMA).attach(CONFIG);
-    let b = Replica::new(dir.path(), "b", SCHEMA).attach(CONFIG);
+    let a = Replica::new(dir.path(), "a", SCHEMA).attach(config);
+    let b = Replica::new(dir.path(), "b", SCHEMA).attach(config);
     (dir, a, b)
 }
 
@@ -147,4 +151,26 @@ fn everything_of_a_peer_can_be_put_aside_until_a_person_has_looked() {
     let rows = "SELECT number, name FROM team ORDER BY number";
     assert_eq!(a.rows(rows), b.rows(rows));
     assert_eq!(b.rows("SELECT tag FROM score"), ["s"]);
+}
+
+#[test]
+fn a_preview_says_how_many_rows_would_wait() {
+    let (_d, a, b) = two_by("[tables.team]\nidentity = ['number']\npolicy = 'review'\n");
+    a.sql("INSERT INTO team VALUES (1, 10, 'ten'), (2, 20, 'twenty'), (3, 30, 'thirty')");
+    settle(&[&a, &b]);
+    let held = |batches: &[Batch]| {
+        let plan = b.open().preview(batches, None, now()).unwrap();
+        let tables = plan.tables.iter().map(|t| (t.name.clone(), [t.inserts, t.updates, t.deletes, t.held]));
+        tables.collect::<Vec<_>>()
+    };
+    // Two that both changed, and one that only A did.
+    a.sql("UPDATE team SET name = 'a'").harvest();
+    b.sql("UPDATE team SET name = 'b' WHERE id < 3").harvest();
+    let (batches, _) = delta(&b, &a);
+    assert_eq!(held(&batches), [("team".to_owned(), [0, 1, 0, 2])]);
+    // What waits already is no news.
+    settle(&[&a, &b]);
+    a.sql("UPDATE team SET number = number + 1 WHERE id = 3").harvest();
+    let (batches, _) = delta(&b, &a);
+    assert_eq!(held(&batches), [("team".to_owned(), [0, 1, 0, 0])]);
 }

@@ -154,6 +154,8 @@ pub struct PlanLine {
     pub deletes: u64,
     /// Conflicts that would be recorded.
     pub conflicts: u64,
+    /// Rows of which something would wait.
+    pub held: u64,
     /// Rows that would get another id.
     pub id_moves: u64,
 }
@@ -209,10 +211,11 @@ mod tests {
             &Wait { has: [("users".to_owned(), [("user".to_owned(), vector)].into())].into() },
             r#"{"v":1,"type":"wait","has":{"users":{"user":{"01010101010101010101010101010101":5}}}}"#,
         );
-        let line = PlanLine { name: "user".into(), inserts: 1, updates: 2, deletes: 3, conflicts: 4, id_moves: 5 };
+        let line =
+            PlanLine { name: "user".into(), inserts: 1, updates: 2, deletes: 3, conflicts: 4, held: 6, id_moves: 5 };
         check(
             &Previewed { tables: vec![line] },
-            r#"{"v":1,"type":"previewed","tables":[{"name":"user","inserts":1,"updates":2,"deletes":3,"conflicts":4,"id_moves":5}]}"#,
+            r#"{"v":1,"type":"previewed","tables":[{"name":"user","inserts":1,"updates":2,"deletes":3,"conflicts":4,"held":6,"id_moves":5}]}"#,
         );
         check(&Leave { looked: false }, r#"{"v":1,"type":"leave"}"#);
         check(&Leave { looked: true }, r#"{"v":1,"type":"leave","looked":true}"#);

@@ -69,6 +69,8 @@ pub struct Changes {
     pub deletes: u64,
     /// Conflicts that would be recorded.
     pub conflicts: u64,
+    /// Rows of which something would wait: for a person, a parent, a column.
+    pub held: u64,
     /// Rows that would get another id than at their birthplace.
     pub id_moves: u64,
     /// Is it counted from what would be sent, without asking the other side?
@@ -87,13 +89,14 @@ pub struct TableChanges {
     pub updates: u64,
     pub deletes: u64,
     pub conflicts: u64,
+    pub held: u64,
     pub id_moves: u64,
 }
 
 impl Changes {
     /// Would nothing happen?
     pub fn is_empty(&self) -> bool {
-        self.inserts + self.updates + self.deletes + self.conflicts == 0
+        self.inserts + self.updates + self.deletes + self.conflicts + self.held == 0
     }
 
     fn add(&mut self, database: &str, lines: Vec<PlanLine>) {
@@ -102,6 +105,7 @@ impl Changes {
             self.updates += line.updates;
             self.deletes += line.deletes;
             self.conflicts += line.conflicts;
+            self.held += line.held;
             self.id_moves += line.id_moves;
             self.tables.push(TableChanges {
                 name: format!("{database}.{}", line.name),
@@ -109,6 +113,7 @@ impl Changes {
                 updates: line.updates,
                 deletes: line.deletes,
                 conflicts: line.conflicts,
+                held: line.held,
                 id_moves: line.id_moves,
             });
         }
@@ -122,6 +127,7 @@ pub(crate) fn lines(plan: Plan) -> Vec<PlanLine> {
         updates: t.updates,
         deletes: t.deletes,
         conflicts: t.conflicts,
+        held: t.held,
         id_moves: t.id_moves,
     };
     plan.tables.into_iter().map(line).collect()
@@ -187,6 +193,7 @@ fn counted(batches: &[Batch]) -> Vec<PlanLine> {
         updates: updates.iter().filter(|&b| !inserts.contains(b) && !deletes.contains(b)).count() as u64,
         deletes: deletes.difference(&inserts).count() as u64,
         conflicts: 0,
+        held: 0,
         id_moves: 0,
     };
     tables.into_iter().map(line).filter(|l| l.inserts + l.updates + l.deletes > 0).collect()

@@ -28,6 +28,7 @@ pub(crate) struct TableChanges {
     pub updates: Count,
     pub deletes: Count,
     pub conflicts: Count,
+    pub held: Count,
     pub id_moves: Count,
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct Changes {
     pub updates: Count,
     pub deletes: Count,
     pub conflicts: Count,
+    pub held: Count,
     pub id_moves: Count,
     /// So many changes that they were counted, not looked at one by one.
     pub estimated: bool,
@@ -148,6 +150,7 @@ fn table_changes(t: NodeTable) -> TableChanges {
         updates: Count(t.updates),
         deletes: Count(t.deletes),
         conflicts: Count(t.conflicts),
+        held: Count(t.held),
         id_moves: Count(t.id_moves),
     }
 }
@@ -158,6 +161,7 @@ fn changes(c: NodeChanges) -> Changes {
         updates: Count(c.updates),
         deletes: Count(c.deletes),
         conflicts: Count(c.conflicts),
+        held: Count(c.held),
         id_moves: Count(c.id_moves),
         estimated: c.estimated,
         tables: c.tables.into_iter().map(table_changes).collect(),

@@ -438,7 +438,7 @@ columns: Array<ColumnValue>,
 restorable: boolean, };
 
 /** What would change on one side. */
-export type Changes = { inserts: Count, updates: Count, deletes: Count, conflicts: Count, id_moves: Count, 
+export type Changes = { inserts: Count, updates: Count, deletes: Count, conflicts: Count, held: Count, id_moves: Count, 
 /** So many changes that they were counted, not looked at one by one. */
 estimated: boolean, tables: Array<TableChanges>, };
 
@@ -501,7 +501,7 @@ many_deletes: boolean,
 mismatches: Array<Mismatch>, };
 
 /** What would change in a table. */
-export type TableChanges = { database: string, table: string, inserts: Count, updates: Count, deletes: Count, conflicts: Count, id_moves: Count, };
+export type TableChanges = { database: string, table: string, inserts: Count, updates: Count, deletes: Count, conflicts: Count, held: Count, id_moves: Count, };
 
 /** One run, in detail. */
 export type RunDetails = { 

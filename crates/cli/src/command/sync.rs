@@ -165,7 +165,7 @@ pub fn previewed(preview: &Preview) -> String {
         if changes.is_empty() {
             return format!("{title}: nothing");
         }
-        let line = |name: String, n: [u64; 5]| {
+        let line = |name: String, n: [u64; 6]| {
             let mut row = vec![name];
             row.extend(n.map(|n| if n == 0 { String::new() } else { n.to_string() }));
             row
@@ -173,11 +173,11 @@ pub fn previewed(preview: &Preview) -> String {
         let mut rows: Vec<_> = changes
             .tables
             .iter()
-            .map(|t| line(t.name.clone(), [t.inserts, t.updates, t.deletes, t.conflicts, t.id_moves]))
+            .map(|t| line(t.name.clone(), [t.inserts, t.updates, t.deletes, t.conflicts, t.held, t.id_moves]))
             .collect();
         let c = changes;
-        rows.push(line("in all".to_owned(), [c.inserts, c.updates, c.deletes, c.conflicts, c.id_moves]));
-        let head = ["table", "inserts", "updates", "deletes", "conflicts", "ids moved"];
+        rows.push(line("in all".to_owned(), [c.inserts, c.updates, c.deletes, c.conflicts, c.held, c.id_moves]));
+        let head = ["table", "inserts", "updates", "deletes", "conflicts", "held", "ids moved"];
         let note = if changes.estimated { " (counted from what would be sent)" } else { "" };
         format!("{title}{note}:\n{}", text::table(&head, &head[1..], rows))
     };

@@ -121,6 +121,23 @@ impl Txn<'_> {
         self.plan_rows()
     }
 
+    /// Counts the rows of which something would wait for a reason for which nothing of it waits now.
+    pub fn count_held(&mut self, plan: &RowPlan) -> Result<(), Error> {
+        for (&(t, leader), p) in &plan.plans {
+            let held: &[HeldRow] = match p {
+                Plan::Show(show) => &show.held,
+                Plan::Waits(held) => held,
+                Plan::Gone | Plan::Fresh(_) | Plan::Underway => &[],
+            };
+            if self.s.t(t).table.is_some() && !held.is_empty() {
+                let known = self.held_before(t, leader)?;
+                let new = held.iter().any(|h| !known.contains(&h.reason));
+                self.counts.entry(t).or_default().held += u64::from(new);
+            }
+        }
+        Ok(())
+    }
+
     /// Why something of a class waits already.
     fn held_before(&mut self, t: u32, leader: LocalDot) -> Result<Vec<ConflictKind>, Error> {
         if !self.has_held()? {

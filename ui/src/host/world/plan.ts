@@ -23,7 +23,7 @@ function table(name: string, figures: [number, number, number, number, number]):
     string,
   ];
   const [database, table] = name.split(".") as [string, string];
-  return { database, table, inserts, updates, deletes, conflicts, id_moves };
+  return { database, table, inserts, updates, deletes, conflicts, held: conflicts, id_moves };
 }
 
 function changes(tables: TableChanges[], estimated = false): Changes {
@@ -34,6 +34,7 @@ function changes(tables: TableChanges[], estimated = false): Changes {
     updates: total("updates"),
     deletes: total("deletes"),
     conflicts: total("conflicts"),
+    held: total("held"),
     id_moves: total("id_moves"),
     estimated,
     tables,
