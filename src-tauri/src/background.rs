@@ -4,13 +4,14 @@
 //! the console shows and decides through the same state database; when it has been gone for a while, the
 //! console takes its place.
 
-use crate::shell;
+use crate::shell::{self, Shell};
 use lockstep_node::agent::{Agent, AgentOptions};
-use lockstep_node::server::stopped;
+use lockstep_node::server::{Stop, stopped};
 use lockstep_node::{Error, Node};
 use std::sync::Arc;
 use std::time::Duration;
 use tauri::AppHandle;
+use tokio::sync::watch;
 
 /// How often it is seen whether there is a node, and whether it has an agent.
 const LOOK: Duration = Duration::from_secs(15);
@@ -27,9 +28,12 @@ pub(crate) async fn serve(app: AppHandle) {
         match shell.home.without_agent().await {
             Ok(Some(node)) if empty >= EMPTY => match begin(node).await {
                 Ok(agent) => {
+                    shell.set_agent(true);
                     shell.look_again();
-                    if let Err(error) = agent.run(stop.clone()).await {
-                        tracing::error!(%error, "the background sync ended");
+                    let anew = run(agent, &shell, &mut stop).await;
+                    shell.set_agent(false);
+                    if anew {
+                        continue;
                     }
                 }
                 Err(Error::AgentRuns) => empty = 0,
@@ -45,6 +49,29 @@ pub(crate) async fn serve(app: AppHandle) {
             () = stopped(&mut stop) => return,
             () = shell.made() => {}
             () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Runs until the console ends, or until it is to listen elsewhere: true.
+async fn run(agent: Agent, shell: &Shell, stop: &mut Stop) -> bool {
+    let (end, ending) = watch::channel(false);
+    let running = agent.run(ending);
+    tokio::pin!(running);
+    let mut anew = false;
+    loop {
+        tokio::select! {
+            ended = &mut running => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "the background sync ended");
+                }
+                return anew;
+            }
+            () = stopped(stop), if !*end.borrow() => drop(end.send_replace(true)),
+            () = shell.anew(), if !*end.borrow() => {
+                anew = true;
+                end.send_replace(true);
+            }
         }
     }
 }

@@ -108,6 +108,13 @@ pub(crate) async fn init(app: AppHandle, ask: InitAsk) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Ends the console, as the tray's Quit does: what is under way is finished, and nothing new begins.
+#[tauri::command]
+pub(crate) async fn quit(app: AppHandle) -> Result<(), Failure> {
+    shell::quit(app).await;
+    Ok(())
+}
+
 /// Whether the console comes up with the desktop.
 #[tauri::command]
 pub(crate) async fn starts_at_login(app: AppHandle) -> Result<bool, Failure> {

@@ -7,6 +7,7 @@
 
 mod background;
 mod commands;
+mod dialogs;
 mod error;
 mod events;
 mod login;
@@ -78,6 +79,7 @@ pub fn run() -> i32 {
             commands::set_start_at_login,
             commands::desktop_is_dark,
             commands::init,
+            commands::quit,
             screens::pending::pending,
             screens::conflicts::conflicts,
             screens::conflicts::conflict,
@@ -88,7 +90,7 @@ pub fn run() -> i32 {
             screens::held::retry_held,
             screens::held::allow_held,
             screens::held::guarded,
-            screens::held::allow_deletes,
+            screens::held::decide_deletes,
             screens::runs::runs,
             screens::runs::rates,
             screens::runs::export_runs,
@@ -98,10 +100,10 @@ pub fn run() -> i32 {
             screens::setup::inspect,
             screens::setup::attach,
             screens::setup::detach,
-            screens::setup::invite,
-            screens::setup::read_invite,
-            screens::setup::preview_pair,
-            screens::setup::pair,
+            screens::pairing::invite,
+            screens::pairing::read_invite,
+            screens::pairing::preview_pair,
+            screens::pairing::pair,
             screens::settings::peers,
             screens::settings::set_share,
             screens::settings::retire_peer,
@@ -120,6 +122,16 @@ pub fn run() -> i32 {
             screens::history::find_rows,
             screens::tables::tables,
             screens::tables::configure,
+            screens::tables::include,
+            screens::identity::same,
+            screens::identity::apart,
+            screens::care::doctor,
+            screens::care::backup,
+            screens::care::choose_folder,
+            screens::care::migrate,
+            screens::care::restored,
+            screens::address::address,
+            screens::address::set_address,
             screens::settings::set_peer_review,
             screens::settings::cleanup,
             screens::compare::compare,

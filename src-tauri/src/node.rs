@@ -3,7 +3,10 @@
 use crate::error::{Failure, broken_off, failure};
 use crate::notices::Ended;
 use crate::overview::{Facts, State};
-use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
+use crate::screens::plan::mismatch;
+use crate::view::{
+    AgentView, BreakKind, BreakView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView,
+};
 use lockstep_node::home::Work;
 use lockstep_node::pause::Pause;
 use lockstep_node::session::{Progress, SyncEntry};
@@ -70,7 +73,14 @@ impl HomeNode {
         self.ask(|node| {
             let syncing = node.home().try_lock(Work::Sync)?.is_none();
             let status = node.status()?;
-            Ok(status_view(status, Millis(node.now().0), syncing))
+            let mut view = status_view(status, Millis(node.now().0), syncing);
+            for known in node.state().peers()? {
+                let unlike = node.unlike(known.node)?;
+                if let Some(peer) = view.peers.iter_mut().find(|peer| peer.name == known.name) {
+                    peer.unlike = unlike.into_iter().map(mismatch).collect();
+                }
+            }
+            Ok(view)
         })
         .await
     }
@@ -141,6 +151,16 @@ impl HomeNode {
         asked.map_err(broken_off)?.map_err(|error| failure(error.problem()))
     }
 
+    /// Has the node do something long that waits, away from the window's threads.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(Arc<Node>) -> lockstep_node::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let node = self.node()?;
+        let done = tauri::async_runtime::spawn_blocking(move || tauri::async_runtime::block_on(work(node))).await;
+        done.map_err(broken_off)?.map_err(|error| failure(error.problem()))
+    }
+
     /// The node. It is opened anew when its files are others: a node may have been made, or its files restored, while
     /// the window was open.
     pub(crate) fn node(&self) -> Result<Arc<Node>, Failure> {
@@ -194,6 +214,11 @@ fn database_view(database: DatabaseStatus) -> DatabaseView {
         pending: Count(database.pending),
         held: Count(database.held),
         capture: capture(database.capture),
+        history: database.history.map(|broke| BreakView {
+            kind: BreakKind::named(&broke.kind),
+            at: moment(broke.at),
+            copy: broke.copy,
+        }),
     }
 }
 
@@ -211,6 +236,8 @@ fn peer_view(peer: PeerStatus) -> PeerView {
         capture: capture(peer.capture),
         last_run_at: peer.last_run_at.map(moment),
         error: peer.error.map(failure),
+        // Asked for beside the status.
+        unlike: Vec::new(),
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Facts {
     unreachable: usize,
     conflicts: Count,
     held: Count,
+    /// Files that were restored or copied, of which nobody has said what that is to mean.
+    breaks: usize,
     pending: Count,
     /// A value is in no account, or the accounts could not be drawn up.
     balance_open: bool,
@@ -67,6 +69,7 @@ impl Facts {
             unreachable: peers.iter().filter(|p| !p.reachable).count(),
             conflicts: status.conflicts_unreviewed,
             held: databases.iter().map(|d| d.held).chain(peers.iter().map(|p| p.held)).sum(),
+            breaks: databases.iter().filter(|d| d.history.is_some()).count(),
             pending: databases.iter().map(|d| d.pending).chain(peers.iter().map(|p| p.pending)).sum(),
             balance_open: status.values_lost > Count(0) || status.values_lost_because.is_some(),
             paused: status.paused_until.is_some_and(|until| until > status.at),
@@ -82,7 +85,7 @@ impl Facts {
             State::Setup
         } else if self.capture_problems > 0 || self.balance_open {
             State::Error
-        } else if self.conflicts > none || self.held > none {
+        } else if self.conflicts > none || self.held > none || self.breaks > 0 {
             State::Conflict
         } else if self.unreachable > 0 {
             State::Offline
@@ -124,6 +127,7 @@ mod tests {
             (Facts { unreachable: 1, pending: one, ..calm() }, State::Offline),
             (Facts { held: one, unreachable: 1, ..calm() }, State::Conflict),
             (Facts { conflicts: one, unreachable: 1, ..calm() }, State::Conflict),
+            (Facts { breaks: 1, pending: one, ..calm() }, State::Conflict),
             (Facts { capture_problems: 1, conflicts: one, ..calm() }, State::Error),
             (Facts { balance_open: true, conflicts: one, ..calm() }, State::Error),
             (Facts { peers: 0, capture_problems: 1, ..calm() }, State::Setup),

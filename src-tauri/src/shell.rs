@@ -40,6 +40,10 @@ pub(crate) struct Shell {
     news: Notify,
     /// Told when a node was made.
     made: Notify,
+    /// This console is the agent.
+    agent: AtomicBool,
+    /// Told when the agent here is to end and begin anew.
+    anew: Notify,
 }
 
 /// The shell of this application.
@@ -93,6 +97,8 @@ impl Shell {
             ending,
             news: Notify::new(),
             made: Notify::new(),
+            agent: AtomicBool::new(false),
+            anew: Notify::new(),
         })
     }
 
@@ -185,6 +191,28 @@ impl Shell {
     /// Until then.
     pub(crate) async fn made(&self) {
         self.made.notified().await;
+    }
+
+    /// This console is the agent, or no longer.
+    pub(crate) fn set_agent(&self, is: bool) {
+        self.agent.store(is, Ordering::Release);
+    }
+
+    /// Is it?
+    pub(crate) fn is_agent(&self) -> bool {
+        self.agent.load(Ordering::Acquire)
+    }
+
+    /// Where this console is the agent, that begins anew.
+    pub(crate) fn begin_agent_anew(&self) {
+        if self.is_agent() {
+            self.anew.notify_one();
+        }
+    }
+
+    /// Until then.
+    pub(crate) async fn anew(&self) {
+        self.anew.notified().await;
     }
 
     /// Shows this face, and remembers it for the click.

@@ -4,7 +4,11 @@ use crate::commands::{InitAsk, LoginAsk, PauseAsk, PauseFor, SyncAsk};
 use crate::error::Failure;
 use crate::events::{Event, Progress, Screen, Task};
 use crate::overview::State;
+use crate::screens::address::{AddressAsk, AddressView, Told};
 use crate::screens::alike::{AlikeAsk, AlikeRow, AlikeView, DecideAlikeAsk};
+use crate::screens::care::{
+    BackupAsk, BackupView, DoctorAsk, DoctorView, MigrateAsk, MigrationView, RestoredAsk, RestoredMeaning, RestoredView,
+};
 use crate::screens::compare::{
     Balance, BalanceView, CompareAsk, CompareRowsAsk, CompareView, ComparedRow, ComparedRowAsk, ComparedState,
     ComparedTable, DatabaseBalance, Differs, TableDigest, VerifiedPeer, VerifyAsk, VerifyView,
@@ -13,8 +17,16 @@ use crate::screens::conflicts::{
     ColumnChoice, ConflictAsk, ConflictColumn, ConflictPage, ConflictRow, ConflictSide, ConflictState, ConflictView,
     ConflictsAsk, DecideAsk, Decided, Decision, Keep, Refused, ReviewedAsk, Side, Tabs, UndoAsk,
 };
-use crate::screens::held::{Guarded, GuardedRowsAsk, HeldAsk, HeldRow, HeldRowAsk, QuarantineAsk, Retried, RetryAsk};
-use crate::screens::history::{ColumnValue, FindAsk, FoundRow, HistoryAsk, HistoryView, RestoreAsk, Version};
+use crate::screens::held::{
+    AllowAsk, Allowed, DeletesAsk, Guarded, GuardedRowsAsk, HeldRow, HeldRowAsk, QuarantineAsk, Retried, RetryAsk,
+};
+use crate::screens::history::{
+    BroughtBack, ColumnValue, FindAsk, FoundRow, HistoryAsk, HistoryView, RestoreAsk, Version,
+};
+use crate::screens::identity::{ApartAsk, Joined, Parted, SameAsk};
+use crate::screens::pairing::{
+    Carrier, InviteAsk, InviteView, Invited, PairAsk, PairPreview, PairSuggestion, PairTable, ReadInviteAsk, Share,
+};
 use crate::screens::pending::{Operation, PendingAsk, PendingRow};
 use crate::screens::plan::{
     ApplyAsk, Changes, Choice, Mismatch, PlanAsk, PlanRow, PlanRowAsk, PlanRowsAsk, PlanView, TableChanges,
@@ -25,8 +37,7 @@ use crate::screens::settings::{
     CleanupAsk, CleanupView, PeerSettings, Removed, RetireAsk, ReviewAsk, Setting, SettingAsk, ShareAsk,
 };
 use crate::screens::setup::{
-    AttachAsk, Attached, AttachedDatabase, Carrier, ChosenFile, DetachAsk, InspectAsk, Inspection, InviteAsk,
-    InviteView, Invited, PairAsk, PairPreview, PairSuggestion, PairTable, ReadInviteAsk, Share,
+    AttachAsk, Attached, AttachedDatabase, ChosenFile, DetachAsk, InspectAsk, Inspection, TableName,
 };
 use crate::screens::shapes::{Cell, ColumnDiff, Filter, Page, RowName, StorageClass};
 use crate::screens::tables::{ColumnPolicy, ConfigureAsk, Reference, Suggestion, TableConfig, TableGuard, TableView};
@@ -34,7 +45,9 @@ use crate::screens::words::{
     Began, ConflictKind, Difference, Direction, HoldReason, Merge, MismatchKind, PreferSide, RunEnd, RunTrigger,
     SettingKind, ShareDirection, SuggestionKind, TableEnd, Unverified, VersionEnd,
 };
-use crate::view::{AgentView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView};
+use crate::view::{
+    AgentView, BreakKind, BreakView, Capture, Count, DatabaseView, Millis, PeerRunView, PeerView, RunView, StatusView,
+};
 use std::path::Path;
 use ts_rs::{Config, TS};
 
@@ -56,6 +69,8 @@ fn page_types() -> String {
         declaration::<AgentView>(&config),
         declaration::<Capture>(&config),
         declaration::<DatabaseView>(&config),
+        declaration::<BreakKind>(&config),
+        declaration::<BreakView>(&config),
         declaration::<PeerView>(&config),
         declaration::<RunView>(&config),
         declaration::<PeerRunView>(&config),
@@ -75,6 +90,7 @@ fn page_types() -> String {
         declaration::<Side>(&config),
         declaration::<Guarded>(&config),
         declaration::<Retried>(&config),
+        declaration::<Allowed>(&config),
         declaration::<Operation>(&config),
         declaration::<PendingRow>(&config),
         declaration::<Rate>(&config),
@@ -93,6 +109,16 @@ fn page_types() -> String {
         declaration::<ColumnValue>(&config),
         declaration::<FoundRow>(&config),
         declaration::<HistoryView>(&config),
+        declaration::<BroughtBack>(&config),
+        declaration::<Joined>(&config),
+        declaration::<Parted>(&config),
+        declaration::<DoctorView>(&config),
+        declaration::<BackupView>(&config),
+        declaration::<MigrationView>(&config),
+        declaration::<RestoredMeaning>(&config),
+        declaration::<RestoredView>(&config),
+        declaration::<AddressView>(&config),
+        declaration::<Told>(&config),
         declaration::<Version>(&config),
         declaration::<Changes>(&config),
         declaration::<Choice>(&config),
@@ -165,11 +191,19 @@ fn page_types() -> String {
         declaration::<ReviewedAsk>(&config),
         declaration::<QuarantineAsk>(&config),
         declaration::<RetryAsk>(&config),
-        declaration::<HeldAsk>(&config),
+        declaration::<AllowAsk>(&config),
+        declaration::<DeletesAsk>(&config),
         declaration::<HeldRowAsk>(&config),
         declaration::<GuardedRowsAsk>(&config),
         declaration::<HistoryAsk>(&config),
         declaration::<RestoreAsk>(&config),
+        declaration::<SameAsk>(&config),
+        declaration::<ApartAsk>(&config),
+        declaration::<DoctorAsk>(&config),
+        declaration::<BackupAsk>(&config),
+        declaration::<MigrateAsk>(&config),
+        declaration::<RestoredAsk>(&config),
+        declaration::<AddressAsk>(&config),
         declaration::<FindAsk>(&config),
         declaration::<PendingAsk>(&config),
         declaration::<PlanAsk>(&config),
@@ -188,6 +222,7 @@ fn page_types() -> String {
         declaration::<CleanupAsk>(&config),
         declaration::<InspectAsk>(&config),
         declaration::<AttachAsk>(&config),
+        declaration::<TableName>(&config),
         declaration::<DetachAsk>(&config),
         declaration::<InviteAsk>(&config),
         declaration::<Carrier>(&config),

@@ -7,6 +7,7 @@
 
 use crate::error::Failure;
 use crate::overview::State;
+use crate::screens::plan::Mismatch;
 use serde::{Serialize, Serializer};
 
 /// How many of something.
@@ -105,6 +106,38 @@ pub(crate) struct DatabaseView {
     pub held: Count,
     /// How its capture is.
     pub capture: Capture,
+    /// The file was restored or copied, and nobody has said yet what that is to mean.
+    pub history: Option<BreakView>,
+}
+
+/// A break in the history of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct BreakView {
+    /// What happened to it.
+    pub kind: BreakKind,
+    /// When that was noticed.
+    pub at: Millis,
+    /// The file as it was found, set aside.
+    pub copy: Option<String>,
+}
+
+/// What breaks a file's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BreakKind {
+    /// It is an older copy of itself.
+    Restored,
+    /// It is another server's.
+    Copied,
+}
+
+impl BreakKind {
+    /// Of the node's word.
+    pub(crate) fn named(word: &str) -> BreakKind {
+        if word == "copied" { BreakKind::Copied } else { BreakKind::Restored }
+    }
 }
 
 /// One paired node.
@@ -135,6 +168,8 @@ pub(crate) struct PeerView {
     pub last_run_at: Option<Millis>,
     /// Why the last session was not verified.
     pub error: Option<Failure>,
+    /// Tables that it has differently, as of the last session.
+    pub unlike: Vec<Mismatch>,
 }
 
 /// What "Sync now" did.

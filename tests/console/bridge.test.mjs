@@ -44,7 +44,14 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   );
   assert.deepEqual(readdirSync(join(venue.environment.LOCKSTEP_HOME, "backups")), [], "the copy is gone");
   assert.equal((await ask("status")).databases.length, 0, "nothing was attached");
-  const attached = await ask("attach", { files, accepted: [], tables: [], wal: false, backup: true });
+  const attached = await ask("attach", {
+    files,
+    accepted: [],
+    tables: [],
+    left_out: [],
+    wal: false,
+    backup: true,
+  });
   assert.equal(attached.databases[0].rows, "10");
   assert.match(attached.databases[0].backup, /backups/);
 
@@ -157,9 +164,9 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   const shown = await ask("history", { row, offset: 0, limit: 200, reveal: false });
   venue.sql(`UPDATE team SET name = 'unseen' WHERE id = ${row.key}`);
   const version = shown.items.find((one) => one.restorable).id;
-  const restore = { row, version, seen: shown.items[0].id };
+  const restore = { row, version, seen: shown.items[0].id, children: false };
   assert.equal((await ask("restore", { ...restore, anyway: false })).refused.code, "row_changed");
-  assert.equal(await ask("restore", { ...restore, anyway: true }), null);
+  assert.deepEqual(await ask("restore", { ...restore, anyway: true }), { key: row.key, children: "0" });
 
   // How a table is synced, who is reviewed, what is kept.
   const [table] = await ask("tables");
@@ -179,7 +186,7 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   assert.equal((await ask("peers"))[0].review, true);
   assert.equal(await ask("set_peer_review", { peer: "school", review: false }), null);
   assert.equal(await ask("set_setting", { key: "guard.rows", value: "5" }), null);
-  assert.equal((await ask("cleanup", { dry_run: true })).removed.length, 4);
+  assert.equal((await ask("cleanup", { dry_run: true, days: 30 })).removed.length, 4);
 
   // What the guard holds, row by row.
   await ask("sync_now", { peer: "school" });
@@ -192,7 +199,15 @@ test("from set-up to a settled conflict, without a terminal", async (t) => {
   const held = (await ask("quarantine", { reason: "guard", ...everything })).items[0];
   const goes = await ask("held_row", { id: held.id, reveal: false });
   assert.ok(goes.every((column) => column.changed && column.after === null));
-  assert.equal(await ask("allow_deletes", { id: guarded.id }), null);
+  const another = { id: "another", keep: true };
+  assert.match((await ask("decide_deletes", another)).refused.message, /another/);
+  assert.equal(await ask("decide_deletes", { id: guarded.id, keep: true }), null);
+  await ask("sync_now", { peer: "school" });
+  assert.equal(
+    school.sql("SELECT count(*) FROM team WHERE id BETWEEN 8 AND 19"),
+    "12",
+    "they live there, too",
+  );
 
   // What was done is on record.
   const runs = await ask("runs", { peer: "school", day: null, result: null, offset: 0, limit: 200 });
@@ -295,6 +310,7 @@ test("what is asked wrongly is refused, and nothing happens", async (t) => {
     files: [{ name: "bad name", file: school.file }],
     accepted: [],
     tables: [],
+    left_out: [],
     wal: false,
     backup: false,
   };

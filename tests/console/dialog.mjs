@@ -38,3 +38,17 @@ export async function answer(title, path) {
   }
   throw new Error(`the dialog ${title} did not take ${path}`);
 }
+
+/** Waits for the question with that title, and answers it. */
+export async function agree(title, yes) {
+  const dialog = await until(`the question ${title}`, () => shown(title));
+  for (const patience of [200, 500, 1000, 2000, 4000]) {
+    xdotool("windowfocus", dialog);
+    await rest(patience);
+    // The button that agrees is the one that Return presses.
+    xdotool("key", yes ? "Return" : "Escape");
+    await rest(patience);
+    if (shown(title) !== dialog) return;
+  }
+  throw new Error(`the question ${title} was not answered`);
+}

@@ -25,7 +25,8 @@ function atEnd(t, end) {
 /** A folder for one test; nodes in it are known by their names. */
 export async function place(t) {
   const folder = await mkdtemp(join(tmpdir(), "lockstep-console-"));
-  atEnd(t, () => rm(folder, { recursive: true, force: true }));
+  // What was told to end may still be writing its last.
+  atEnd(t, () => rm(folder, { recursive: true, force: true, maxRetries: 20 }));
   return folder;
 }
 

@@ -96,7 +96,7 @@ test("every screen over two servers that disagree", async (t) => {
     await window.type("Filter tables", "team_event");
     await window.press("team_event");
     await window.type("When two servers clash", "review");
-    await window.press("Save");
+    await window.press(/^Save$/);
     await until("the policy to be kept", () => {
       const config = sql(school.files.scouting, "SELECT v FROM _lockstep_meta WHERE k = 'config'");
       return JSON.parse(config).tables.team_event?.policy === "review";

@@ -8,14 +8,16 @@ const PRESSED = "button, a, summary, [role=tab], [role=menuitem], input[type=che
 const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select";
 /** Finds by its name what is shown and can be used. A label names its field; keys beside the words are not the name. */
 const FIND = `
-  const [css, source] = arguments;
+  const [css, source, within] = arguments;
   const pattern = new RegExp(source);
   const words = (element) => (element?.innerText ?? "").replace(/\\s+/g, " ").trim();
   const names = (one) => [one.getAttribute("aria-label"), words(one), ...[...(one.labels ?? [])].map(words)];
   const fits = (one) => names(one).some((name) => name && pattern.test(name));
   const shown = (one) => !one.disabled && one.getClientRects().length > 0;
   const dialog = document.querySelector("dialog[open]") ?? document;
-  return [...dialog.querySelectorAll(css)].find((one) => shown(one) && fits(one)) ?? null;`;
+  const place = within ? dialog.querySelector(within) : dialog;
+  if (!place) return null;
+  return [...place.querySelectorAll(css)].find((one) => shown(one) && fits(one)) ?? null;`;
 
 /** Chooses from a list, as a click on an entry of it would: the driver can't reach the list that WebKit draws. */
 const CHOOSE = `
@@ -95,6 +97,13 @@ export async function openConsole(program, environment) {
     const session = `/session/${sessionId}`;
     const script = (text, ...args) => call("POST", `${session}/execute/sync`, { script: text, args });
     const find = (css) => script("return document.querySelector(arguments[0])?.innerText", css);
+    const press = (name, within = null) =>
+      until(`something to press that says ${name}`, async () => {
+        const found = await script(FIND, PRESSED, named(name), within);
+        if (found === null) return false;
+        await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
+        return true;
+      });
     return {
       script,
       /** The text of the first element that matches, once there is one. */
@@ -106,13 +115,9 @@ export async function openConsole(program, environment) {
         await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
       },
       /** Clicks what a person reads: the button, tab, entry or box with that name, once it can be pressed. */
-      press: (name) =>
-        until(`something to press that says ${name}`, async () => {
-          const found = await script(FIND, PRESSED, named(name));
-          if (found === null) return false;
-          await call("POST", `${session}/element/${found[ELEMENT]}/click`, {});
-          return true;
-        }),
+      press: (name) => press(name),
+      /** The same in a part of the page. */
+      pressIn: (css, name) => press(name, css),
       /** Writes into the field with that name, or chooses there what has that text or value. */
       type: async (name, text) => {
         const found = await until(`a field ${name}`, () => script(FIND, TYPED, named(name)));

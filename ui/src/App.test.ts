@@ -216,3 +216,26 @@ describe("what the desktop says", () => {
     preferences.desktopIsDark = null;
   });
 });
+
+describe("quitting", () => {
+  test("Ctrl+Q and the button end the console", async () => {
+    const quit = vi.spyOn(open("fine"), "quit");
+    await screen.findByRole("heading", { level: 1 });
+    await userEvent.keyboard("{Control>}q{/Control}");
+    expect(quit).toHaveBeenCalledOnce();
+    await userEvent.click(screen.getByRole("button", { name: "Quit" }));
+    expect(quit).toHaveBeenCalledTimes(2);
+  });
+
+  test("asks before decisions are forgotten that were not applied", async () => {
+    const quit = vi.spyOn(open("conflictsRows"), "quit");
+    await screen.findByRole("group", { name: "Decide" });
+    await userEvent.keyboard("1");
+    await userEvent.keyboard("{Control>}q{/Control}");
+    expect(quit).not.toHaveBeenCalled();
+    const dialog = screen.getByRole("dialog", { name: "Quit, and forget what you decided?" });
+    expect(dialog).toHaveTextContent("1 decision is made and not applied yet");
+    await userEvent.click(within(dialog).getByRole("button", { name: "Quit" }));
+    expect(quit).toHaveBeenCalledOnce();
+  });
+});

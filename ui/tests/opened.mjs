@@ -5,6 +5,7 @@ const press =
   (name, exact = false) =>
   (page) =>
     page.getByRole("button", { name, exact }).first().click();
+const inDialog = (name) => (page) => page.getByRole("dialog").getByRole("button", { name }).click();
 const tab = (name) => (page) => page.getByRole("tab", { name }).click();
 const inTurn =
   (...acts) =>
@@ -79,10 +80,53 @@ export const OPENED = {
   "the rows that differ": ["compareDiffers", press("Show the rows")],
   "no table that fits": ["compareDiffers", filter],
   "a version to bring back": ["historyRows", press("Bring back…")],
+  "a deleted row to bring back": [
+    "historyRows",
+    inTurn(async (page) => {
+      await page.getByRole("searchbox").fill("18");
+      await page.getByText("✕ deleted").waitFor();
+    }, press("Bring back…")),
+  ],
+  "a row that is the same as another": ["historyRows", press("Same as…")],
+  "two rows that are one": [
+    "historyRows",
+    inTurn(
+      press("Same as…"),
+      (page) => page.getByRole("searchbox", { name: "Find the other" }).fill("23"),
+      press(/^Make /),
+    ),
+  ],
+  "a row to take apart": ["historyRows", press("Take apart…")],
   "no row that fits": ["historyRows", filter],
   "a table's form": ["settingsAll", press(/^match 1,204 rows/)],
   "no setting's table that fits": ["settingsAll", filter],
   "a database to detach": ["settingsAll", press("Detach…")],
+  "a database to look over": ["settingsAll", press("Look it over…")],
+  "a database that was looked over": [
+    "settingsAll",
+    inTurn(press("Look it over…"), press("Look it over", true)),
+  ],
+  "a copy that was saved": ["settingsAll", inTurn(press("Save a copy…"), inDialog("Save a copy…"))],
+  "a migration that has run": [
+    "settingsAll",
+    inTurn(
+      press("Migrate…"),
+      (page) => page.getByRole("textbox", { name: "Command" }).fill("flask db upgrade"),
+      press("Choose its folder…"),
+      press("Run it…"),
+    ),
+  ],
+  "a restored database": ["overviewRestored", press("Say what it is to mean…")],
+  "a restored database that is to win": [
+    "overviewRestored",
+    inTurn(press("Say what it is to mean…"), (page) => page.getByRole("radio", { name: /wins/ }).check()),
+  ],
+  "a restored database that has caught up": [
+    "overviewRestored",
+    inTurn(press("Say what it is to mean…"), press("Let it catch up")),
+  ],
+  "a table that was left out": ["settingsAll", press(/^login_attempts /)],
+  "columns that stay here": ["settingsAll", inTurn(tab("Servers"), press("Columns that stay here…"))],
   servers: ["settingsAll", tab("Servers")],
   "a server to retire": ["settingsAll", inTurn(tab("Servers"), press("Retire…"))],
   behaviour: ["settingsAll", tab("Behaviour")],
@@ -98,5 +142,28 @@ export const OPENED = {
     ),
   ],
   "what pairing would mean": ["setupMismatch", joins],
+  "a table that is left out": [
+    "setupAttach",
+    inTurn(
+      found,
+      (page) => page.getByText(/^Every table, and how/).click(),
+      press(/^role 4 rows/),
+      (page) => page.getByRole("checkbox", { name: /^Leave this table out/ }).check(),
+    ),
+  ],
+  "tables and columns to share": [
+    "setupPair",
+    inTurn(
+      (page) => page.getByText("Choose tables and columns").click(),
+      (page) => page.getByRole("combobox", { name: "of" }).selectOption("users.user"),
+    ),
+  ],
+  "decisions that would be forgotten": [
+    "conflictsRows",
+    inTurn(
+      (page) => page.keyboard.press("2"),
+      (page) => page.keyboard.press("Control+q"),
+    ),
+  ],
   "an invite that was saved": ["setupPair", press("Save an invite as a file…")],
 };

@@ -8,7 +8,7 @@ pub(crate) mod sql;
 
 use crate::config::TableConfig;
 pub use fingerprint::{fingerprint, rules};
-pub use read::{Catalog, Error, Warning, read};
+pub use read::{Catalog, Error, Warning, excluding, read};
 
 /// One table of the application.
 #[derive(Clone, Debug)]
@@ -189,13 +189,17 @@ impl Table {
     }
 }
 
-/// A table that can't be synced, with the reason.
+/// A table that is not synced, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// Table name.
     pub name: String,
     /// A sentence.
     pub reason: String,
+    /// The configuration says so: it could be synced otherwise.
+    pub excluded: bool,
+    /// Of one that the configuration leaves out, the columns that can be written.
+    pub columns: Vec<String>,
 }
 
 /// Quotes an identifier. The only place where a name becomes SQL.

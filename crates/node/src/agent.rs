@@ -4,6 +4,7 @@
 //! but its own peer.
 use crate::home::{Lock, Work};
 use crate::node::{DEFAULT_ADDRESS, Node};
+use crate::pair::{PairError, good_address};
 use crate::routes::blocking;
 use crate::server::{self, Bounds, Stop, stopped};
 use crate::state::AgentPlace;
@@ -33,6 +34,31 @@ pub struct AgentOptions {
     pub advertise: Option<String>,
 }
 
+impl Node {
+    /// Where the agent of this home is, or was: where it listens, and where others look for it. None: it never ran.
+    pub fn place(&self) -> Result<Option<AgentPlace>> {
+        Ok(self.state().agent()?)
+    }
+
+    /// Says where the agent listens from its next start on, and where others are to look for this node: nothing said, where
+    /// it listens; [`NOWHERE`], nobody can call it.
+    pub fn move_to(&self, listen: &str, advertise: Option<&str>) -> Result<()> {
+        let bad = |address: &str| Err(PairError::BadAddress { address: address.to_owned() }.into());
+        if !good_address(listen) {
+            return bad(listen);
+        }
+        match advertise {
+            Some(told) if told != NOWHERE && !good_address(told) => return bad(told),
+            Some(told) => self.state().set_setting(ADVERTISE, told)?,
+            None => self.state().forget_note(ADVERTISE)?,
+        }
+        let found = || listen.parse().map_or_else(|_| listen.to_owned(), |local| reachable_at(local).to_string());
+        let advertised = advertise.map_or_else(found, str::to_owned);
+        self.state().set_agent(&AgentPlace { listening: listen.to_owned(), advertised, since: self.now() })?;
+        Ok(())
+    }
+}
+
 /// An agent that listens, and does nothing yet.
 #[derive(Debug)]
 pub struct Agent {
@@ -45,7 +71,7 @@ pub struct Agent {
 
 const ADVERTISE: &str = "agent.advertise";
 /// What is advertised by a node that can't be called.
-pub(crate) const NOWHERE: &str = "none";
+pub const NOWHERE: &str = "none";
 
 impl Agent {
     /// Takes the agent's place in its home and begins to listen.
@@ -71,8 +97,8 @@ impl Agent {
             None => None,
         };
         if let Some(told) = &options.advertise {
-            if told != NOWHERE && !crate::pair::good_address(told) {
-                return Err(crate::pair::PairError::BadAddress { address: told.clone() }.into());
+            if told != NOWHERE && !good_address(told) {
+                return Err(PairError::BadAddress { address: told.clone() }.into());
             }
             node.state().set_setting(ADVERTISE, told)?;
         }

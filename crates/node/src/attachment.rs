@@ -31,6 +31,8 @@ pub struct Attach {
     pub accepted: Vec<(String, Suggestion)>,
     /// What a person says of single tables, in place of what the configuration says: database, table.
     pub said: Vec<(String, String, TableConfig)>,
+    /// Tables that a person leaves out, beside what the configuration leaves out: database, table.
+    pub left_out: Vec<(String, String)>,
 }
 
 /// What was attached, as `attach` and `tables` print it.
@@ -49,7 +51,7 @@ pub struct DatabaseReport {
     pub backup: Option<String>,
     /// Its tables.
     pub tables: Vec<TableReport>,
-    /// Tables that can't be synced, and why.
+    /// Tables that are not synced, and why.
     pub left_out: Vec<LeftOut>,
     /// What a person should look at.
     pub warnings: Vec<String>,
@@ -62,13 +64,23 @@ fn as_sentences<S: Serializer>(suggestions: &[Suggestion], s: S) -> Result<S::Ok
     s.collect_seq(suggestions.iter().map(ToString::to_string))
 }
 
-/// A table that can't be synced.
+/// A table that is not synced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// Its name.
     pub name: String,
     /// Why.
     pub reason: String,
+    /// The configuration says so: it could be synced otherwise.
+    pub excluded: bool,
+    /// Of one that the configuration leaves out, the columns that can be written.
+    pub columns: Vec<String>,
+}
+
+impl LeftOut {
+    fn of(l: lockstep_engine::catalog::LeftOut) -> LeftOut {
+        LeftOut { name: l.name, reason: l.reason, excluded: l.excluded, columns: l.columns }
+    }
 }
 
 /// A table and how it is synced.
@@ -221,6 +233,12 @@ impl Node {
             for (_, table, said) in attach.said.iter().filter(|(database, ..)| database == name) {
                 config.tables.insert(table.clone(), said.clone());
             }
+            let here = attach.left_out.iter().filter(|(database, _)| database == name);
+            for (_, table) in here {
+                if !config.exclude.contains(table) {
+                    config.exclude.push(table.clone());
+                }
+            }
             wanted.push(AttachedDatabase { name: name.clone(), file, config });
         }
         Ok(wanted)
@@ -303,7 +321,7 @@ impl Node {
             config: database.config.clone(),
             backup: None,
             tables: report.tables.into_iter().map(|t| TableReport::of(t, &report.warnings)).collect(),
-            left_out: report.left_out.into_iter().map(|l| LeftOut { name: l.name, reason: l.reason }).collect(),
+            left_out: report.left_out.into_iter().map(LeftOut::of).collect(),
             warnings: report.warnings,
             suggestions: report.suggestions,
         })
@@ -339,7 +357,9 @@ impl Node {
         databases
             .into_iter()
             .map(|database| {
-                let (tables, config) = self.with_database(&database, |db| Ok((db.tables()?, db.config()?)))?;
+                let found =
+                    self.with_database(&database, |db| Ok((db.tables()?, db.left_out().to_vec(), db.config()?)))?;
+                let (tables, left_out, config) = found;
                 Ok(DatabaseReport {
                     wal: self.is_wal(&database)?,
                     config,
@@ -347,7 +367,7 @@ impl Node {
                     file: database.file.display().to_string(),
                     backup: None,
                     tables: tables.into_iter().map(|t| TableReport::of(t, &[])).collect(),
-                    left_out: Vec::new(),
+                    left_out: left_out.into_iter().map(LeftOut::of).collect(),
                     warnings: Vec::new(),
                     suggestions: Vec::new(),
                 })

@@ -9,7 +9,7 @@ use crate::state::AttachedDatabase;
 use crate::{Error, Result, lineage};
 use serde::Serialize;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 /// What `doctor` found in one database.
@@ -68,12 +68,9 @@ impl Node {
         Ok(reports)
     }
 
-    /// Runs the application's migration with capture lifted. `quiet`: what it prints goes to standard error.
-    pub async fn migrate(&self, name: &str, command: &[String], quiet: bool) -> Result<MigrationReport> {
+    /// Runs the application's migration with capture lifted. Where it runs and where its words go, the command says.
+    pub async fn migrate(&self, name: &str, command: &mut Command) -> Result<MigrationReport> {
         let database = self.state().database(name)?;
-        let [program, arguments @ ..] = command else {
-            return Err(Error::Command { program: String::new(), source: std::io::ErrorKind::InvalidInput.into() });
-        };
         let _turn = self.home().lock(Work::Sync, TURN).await?;
         let _migrating = self.home().lock(Work::Migration, TURN).await?;
         let now = self.now();
@@ -91,12 +88,8 @@ impl Node {
                 return Err(e);
             }
         };
-        let mut child = Command::new(program);
-        child.args(arguments);
-        if quiet {
-            child.stdout(Stdio::from(std::io::stderr()));
-        }
-        let ended = child.status().map_err(|source| Error::Command { program: program.clone(), source });
+        let program = command.get_program().to_string_lossy().into_owned();
+        let ended = command.status().map_err(|source| Error::Command { program, source });
         // Whatever came of it.
         let findings = self.end_migration(&database, Some(&backup))?;
         Ok(MigrationReport {

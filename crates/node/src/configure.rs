@@ -25,6 +25,35 @@ impl Node {
         Ok(())
     }
 
+    /// Syncs a table of `DB.TABLE` from now on that was left out so far, with what is said of it. Other tables that a
+    /// pattern left out together with it stay left out.
+    pub fn include(&self, table: &str, config: &TableConfig) -> Result<()> {
+        let (database, table) = self.table_named(table)?;
+        let is_it = |name: &str| name.eq_ignore_ascii_case(&table);
+        let left_out =
+            self.with_database(&database, |db| Ok(db.left_out().iter().any(|o| o.excluded && is_it(&o.name))))?;
+        if !left_out {
+            let name = format!("{}.{table}", database.name);
+            return Err(crate::state::Error::Unknown { what: "table that is left out", name }.into());
+        }
+        let config = self.decide_in(&database.name, |db, now| {
+            let mut wanted = db.config()?;
+            let excluded =
+                |name: &str, config: &DatabaseConfig| lockstep_engine::catalog::excluding(config, name).is_some();
+            wanted.exclude.retain(|pattern| {
+                let alone = DatabaseConfig { exclude: vec![pattern.clone()], ..DatabaseConfig::default() };
+                !excluded(&table, &alone)
+            });
+            let others = db.left_out().iter().filter(|out| out.excluded && !is_it(&out.name));
+            let others: Vec<String> = others.map(|out| out.name.clone()).filter(|n| !excluded(n, &wanted)).collect();
+            wanted.exclude.extend(others);
+            wanted.tables.insert(table.clone(), config.clone());
+            db.include(&wanted, now)
+        })?;
+        self.state().add_database(&AttachedDatabase { config, ..database }, self.now())?;
+        Ok(())
+    }
+
     /// The delete guard for tables of which nothing else is said.
     pub(crate) fn guard(&self) -> Result<Guard> {
         let usual = Guard::default();
@@ -44,7 +73,7 @@ pub fn of_table(config: &DatabaseConfig, table: &str) -> TableConfig {
 
 /// A file that is attached again takes up what its configuration says otherwise by now.
 pub(crate) fn take_up(db: &mut Database, wanted: &DatabaseConfig, now: Millis) -> Result<(), engine::Error> {
-    let stands = db.config()?;
+    let stands = db.include(wanted, now)?;
     for table in db.tables()? {
         let config = of_table(wanted, &table.name);
         if of_table(&stands, &table.name) != config {

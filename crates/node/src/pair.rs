@@ -277,6 +277,7 @@ impl Node {
     pub fn retire(&self, name: &str) -> Result<Peer> {
         let peer = self.state().peer(name)?;
         self.state().retire_peer(peer.node, self.now())?;
+        self.state().forget_note(&crate::mismatch::note(peer.node))?;
         self.state().databases()?.iter().for_each(|database| self.expect_no_more(database, None));
         self.ring();
         tracing::info!(node = %peer.node, name = %peer.name, "retired");

@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The folder of a node that was given none: `LOCKSTEP_HOME`, else the platform's place for a program's data.
 pub fn default_home() -> Option<PathBuf> {
@@ -130,6 +131,14 @@ pub async fn asked_to_end() -> io::Result<()> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await
+}
+
+/// What a person types at a prompt, as a command: the system's own shell reads it.
+pub fn typed(line: &str) -> Command {
+    let (shell, says) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+    let mut command = Command::new(shell);
+    command.arg(says).arg(line);
+    command
 }
 
 #[cfg(test)]

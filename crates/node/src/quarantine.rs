@@ -7,8 +7,12 @@ use crate::node::{Node, timestamp};
 use crate::rows::{key, named};
 use crate::{Error, Result};
 use jiff::Timestamp;
+use lockstep_engine::decide::Resolved as Resolution;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many held things pass in one transaction: the application waits for no longer.
+const AT_ONCE: usize = 500;
 
 /// A change that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -129,6 +133,36 @@ impl Node {
         let (database, id) = self.held_as(id)?;
         let done = self.decide_in(&database, |db, now| db.allow(&id, anyway, now))?;
         Ok(Resolved { id: done.id, written: done.written })
+    }
+
+    /// Lets these held things through, by their whole ids. Gives of each how much was written, or why it can't pass, which
+    /// keeps back none of the others.
+    pub fn quarantine_allow_all(&self, ids: &[String]) -> Result<Vec<(String, Result<u64>)>> {
+        let held = self.quarantine()?;
+        let mut done = Vec::new();
+        for database in self.state().databases()? {
+            let here = |id: &&String| held.iter().any(|h| h.id == **id && h.database == database.name);
+            let wanted: Vec<String> = ids.iter().filter(here).cloned().collect();
+            for part in wanted.chunks(AT_ONCE) {
+                let passed = self.decide_in(&database.name, |db, now| {
+                    let one = |r: Resolution| (r.id, Ok(r.written));
+                    if let Ok(all) = db.allow_all(part, false, now) {
+                        return Ok(all.into_iter().map(one).collect::<Vec<_>>());
+                    }
+                    // One of them can't pass: it is told which, and the others do.
+                    Ok(part
+                        .iter()
+                        .map(|id| db.allow(id, false, now).map_or_else(|e| (id.clone(), Err(e)), one))
+                        .collect())
+                })?;
+                let told = |e| Error::engine(&database.name, e);
+                done.extend(passed.into_iter().map(|(id, written)| (id, written.map_err(told))));
+            }
+        }
+        let passed: BTreeSet<String> = done.iter().map(|(id, _)| id.clone()).collect();
+        let gone = ids.iter().filter(|id| !passed.contains(*id));
+        done.extend(gone.map(|id| (id.clone(), Err(unknown("held change", id)))));
+        Ok(done)
     }
 
     /// Lets through everything that was put aside by a person, or of a peer: that which its own node wrote. Gives how many

@@ -409,8 +409,11 @@ async fn hello(
                 }
                 Word::Look => None,
             };
-            let node = served.node.clone();
+            let (node, own) = (served.node.clone(), mine.databases.clone());
             blocking(move || {
+                if hello.word != Word::Look {
+                    node.notice_unlike(id, &own, &hello.databases)?;
+                }
                 if last {
                     node.hear(id, &Said::of(&hello))?;
                 }

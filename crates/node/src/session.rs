@@ -343,10 +343,13 @@ impl Leader<'_> {
                 Ok(())
             }
             Event::Replied { reply: Reply::Hello(hello), .. } => {
-                let hello = hello.clone();
+                let (hello, mine) = (hello.clone(), self.mine.clone());
                 let offset = hello.now_ms.0.saturating_sub(node.now().0);
                 blocking(move || {
                     node.greeted(peer, &hello, Some(offset))?;
+                    if !mine.is_empty() {
+                        node.notice_unlike(peer, &mine, &hello.databases)?;
+                    }
                     node.hear(peer, &Said::of(&hello))
                 })
                 .await

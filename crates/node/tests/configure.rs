@@ -40,6 +40,71 @@ async fn a_policy_that_one_side_says_is_seen_as_a_mismatch_until_both_say_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_session_both_sides_know_which_tables_are_not_alike_and_whose_turn_it_is() {
+    let (hq, pit) = two().await;
+    let unlike = |site: &Site, peer: &str| -> Vec<(String, &'static str, bool)> {
+        let told = site.node.unlike(site.peer(peer).node).unwrap().into_iter();
+        told.map(|m| (m.table, m.kind, m.here)).collect()
+    };
+    assert_eq!((unlike(&hq, "pit"), unlike(&pit, "hq")), (Vec::new(), Vec::new()));
+    hq.app("ALTER TABLE team ADD COLUMN coach TEXT");
+    pit.sync("hq").await;
+    let missing = |here| vec![("d.team".to_owned(), "column_missing", here)];
+    assert_eq!((unlike(&hq, "pit"), unlike(&pit, "hq")), (missing(false), missing(true)));
+    pit.app("ALTER TABLE team ADD COLUMN coach TEXT");
+    pit.well("hq").await;
+    assert_eq!((unlike(&hq, "pit"), unlike(&pit, "hq")), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_left_out_is_synced_when_a_person_says_so() {
+    let (hq, pit) = (Site::new("hq", SCHEMA).await, Site::new("pit", SCHEMA).await);
+    for site in [&hq, &pit] {
+        site.node.detach("d").await.unwrap();
+        site.app("CREATE TABLE log_a (number INTEGER PRIMARY KEY) WITHOUT ROWID; CREATE TABLE log_b (id INTEGER PRIMARY KEY)");
+        let left_out = vec![("d".to_owned(), "log_*".to_owned())];
+        let databases = vec![("d".into(), site.dir.path().join("d.db"))];
+        let attach = Attach { databases, left_out, ..Attach::default() };
+        site.node.attach(&attach, &mut |_, _, _| {}).await.unwrap();
+    }
+    hq.app("INSERT INTO log_a VALUES (1), (2)");
+    pair(&pit, &hq, &[]).await;
+    pit.well("hq").await;
+    let out = |site: &Site| -> Vec<(String, bool, usize)> {
+        let report = site.node.tables(None).unwrap().remove(0);
+        report.left_out.into_iter().map(|l| (l.name, l.excluded, l.columns.len())).collect()
+    };
+    assert_eq!(out(&hq), [("log_a".into(), true, 1), ("log_b".into(), true, 1)]);
+
+    let review = TableConfig { policy: Policy::Review, ..TableConfig::default() };
+    for site in [&hq, &pit] {
+        site.node.include("d.log_a", &review).unwrap();
+        assert_eq!(out(site), [("log_b".into(), true, 1)], "the other stays left out");
+        assert_eq!(site.node.configuration("d.log_a").unwrap(), review);
+    }
+    pit.well("hq").await;
+    assert_eq!(pit.texts("SELECT CAST(number AS TEXT) FROM log_a"), ["1", "2"]);
+    let again = hq.node.include("d.log_a", &review).unwrap_err();
+    assert!(again.to_string().contains("left out"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_changes_pass_together_and_one_that_can_t_keeps_back_none() {
+    let (hq, pit) = two().await;
+    pit.node.set_review(&pit.peer("hq"), true).unwrap();
+    hq.app("UPDATE team SET name = 'new' WHERE number <= 5");
+    pit.sync("hq").await;
+    let mut ids: Vec<String> = pit.node.quarantine().unwrap().into_iter().map(|h| h.id).collect();
+    assert_eq!(ids.len(), 5);
+    ids.insert(2, "nothing".to_owned());
+    let done = pit.node.quarantine_allow_all(&ids).unwrap();
+    let refused: Vec<&str> = done.iter().filter(|(_, written)| written.is_err()).map(|(id, _)| id.as_str()).collect();
+    assert_eq!((done.len(), refused), (6, vec!["nothing"]));
+    assert_eq!(pit.texts("SELECT count(*) || '' FROM team WHERE name = 'new'"), ["5"]);
+    assert_eq!(pit.node.quarantine().unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_decision_settles_all_that_are_alike_and_exactly_those_that_were_shown() {
     let (hq, pit) = two().await;
     let say = |who: &Site, up_to: u32| {

@@ -1,8 +1,9 @@
 //! What is held, and why: the quarantine, and the delete guard's.
 
+use super::conflicts::Refused;
 use super::shapes::{Cell, ColumnDiff, Filter, Page, RowName, moment};
 use super::words::HoldReason;
-use crate::error::Failure;
+use crate::error::{Failure, failure};
 use crate::shell;
 use crate::view::{Count, Millis};
 use lockstep_node::quarantine::{GUARD, HeldEntry};
@@ -115,25 +116,41 @@ pub(crate) async fn retry_held(app: AppHandle, ask: RetryAsk) -> Result<Retried,
     Ok(Retried { applied: Count(done.applied), held: Count(done.held) })
 }
 
-/// Which one.
+/// Which ones, by their whole ids.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct HeldAsk {
-    id: String,
+pub(crate) struct AllowAsk {
+    ids: Vec<String>,
 }
 
-/// Lets one through.
+/// What letting through did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct Allowed {
+    /// So many passed.
+    pub allowed: Count,
+    /// So many wait still, of all that is held.
+    pub held: Count,
+    /// What can't pass, and why.
+    pub refused: Vec<Refused>,
+}
+
+/// Lets these through. One that can't pass keeps back none of the others.
 #[tauri::command]
-pub(crate) async fn allow_held(app: AppHandle, ask: HeldAsk) -> Result<Retried, Failure> {
+pub(crate) async fn allow_held(app: AppHandle, ask: AllowAsk) -> Result<Allowed, Failure> {
     let shell = shell::of(&app);
-    let asked = shell.home.ask(move |node| {
-        let written = node.quarantine_allow(&ask.id, false)?.written;
-        Ok((written, node.quarantine()?.len()))
-    });
-    let (written, held) = asked.await?;
+    let asked = shell.home.ask(move |node| Ok((node.quarantine_allow_all(&ask.ids)?, node.quarantine()?.len())));
+    let (done, held) = asked.await?;
     shell.changed(&app);
-    Ok(Retried { applied: Count(written), held: Count(held as u64) })
+    let mut view = Allowed { allowed: Count(0), held: Count(held as u64), refused: Vec::new() };
+    for (id, written) in done {
+        match written {
+            Ok(_) => view.allowed.0 += 1,
+            Err(error) => view.refused.push(Refused { id, failure: failure(error.problem()) }),
+        }
+    }
+    Ok(view)
 }
 
 /// A set of deletes that the guard holds.
@@ -177,11 +194,21 @@ pub(crate) async fn guarded(app: AppHandle) -> Result<Vec<Guarded>, Failure> {
     Ok(guarded.collect())
 }
 
-/// Lets exactly the deletes of one set through that the guard holds.
+/// Which set, and what is to become of it.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeletesAsk {
+    id: String,
+    /// Their rows live, on every server; otherwise they are deleted here.
+    keep: bool,
+}
+
+/// Lets exactly the deletes of one set through, or has their rows live, as `lockstep deletes`.
 #[tauri::command]
-pub(crate) async fn allow_deletes(app: AppHandle, ask: HeldAsk) -> Result<(), Failure> {
+pub(crate) async fn decide_deletes(app: AppHandle, ask: DeletesAsk) -> Result<(), Failure> {
     let shell = shell::of(&app);
-    shell.home.ask(move |node| node.decide_deletes(&ask.id, false)).await?;
+    shell.home.ask(move |node| node.decide_deletes(&ask.id, ask.keep)).await?;
     shell.changed(&app);
     Ok(())
 }

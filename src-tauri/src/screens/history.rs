@@ -111,17 +111,31 @@ pub(crate) struct RestoreAsk {
     seen: Option<String>,
     /// Whatever was written since.
     anyway: bool,
+    /// With the rows that refer to it and were deleted with it.
+    children: bool,
+}
+
+/// What was brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct BroughtBack {
+    /// Its key here; null: it can't be shown yet, and waits in the quarantine.
+    pub key: Option<String>,
+    /// Rows that refer to it and came back with it.
+    pub children: Count,
 }
 
 /// Brings a version back as a new write, as `lockstep history --restore`.
 #[tauri::command]
-pub(crate) async fn restore(app: AppHandle, ask: RestoreAsk) -> Result<(), Failure> {
+pub(crate) async fn restore(app: AppHandle, ask: RestoreAsk) -> Result<BroughtBack, Failure> {
     let shell = shell::of(&app);
-    let (table, key) = (ask.row.table(), ask.row.key.unwrap_or_default());
+    let (table, key) = (ask.row.table(), ask.row.key.clone().unwrap_or_default());
     let seen = ask.seen.filter(|_| !ask.anyway);
-    shell.home.ask(move |node| node.restore(&table, &key, &ask.version, false, seen.as_deref())).await?;
+    let asked = shell.home.ask(move |node| node.restore(&table, &key, &ask.version, ask.children, seen.as_deref()));
+    let done = asked.await?;
     shell.changed(&app);
-    Ok(())
+    let RowName { database, table, .. } = &ask.row;
+    Ok(BroughtBack { key: RowName::of(database, table, &done.key).key, children: Count(done.children) })
 }
 
 /// A row, and what it is recognised by.

@@ -60,6 +60,8 @@ pub(crate) struct Mismatch {
     pub kind: MismatchKind,
     /// What differs and where, with the names of the servers.
     pub says: String,
+    /// This node is the one that lacks it: its application's migration has to run.
+    pub here: bool,
 }
 
 /// What a sync with one peer would do now.
@@ -171,7 +173,7 @@ fn changes(c: NodeChanges) -> Changes {
 /// What two nodes have differently, as the page shows it.
 pub(crate) fn mismatch(m: lockstep_node::mismatch::Mismatch) -> Mismatch {
     let (database, table) = parted(&m.table);
-    Mismatch { database, table, kind: MismatchKind::named(m.kind), says: m.says }
+    Mismatch { database, table, kind: MismatchKind::named(m.kind), says: m.says, here: m.here }
 }
 
 async fn peer_of(app: &AppHandle, name: String) -> Result<(Arc<Node>, Peer), Failure> {

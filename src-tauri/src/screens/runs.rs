@@ -2,6 +2,7 @@
 
 use super::shapes::{Page, moment};
 use super::words::{RunEnd, RunTrigger};
+use crate::dialogs;
 use crate::error::{self, Failure};
 use crate::shell;
 use crate::view::{Count, Millis};
@@ -12,7 +13,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use tauri::AppHandle;
-use tauri_plugin_dialog::DialogExt;
 
 /// How far back runs are looked at; retention ends them sooner.
 const BACK: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -188,11 +188,8 @@ pub(crate) async fn export_runs(app: AppHandle, ask: ExportAsk) -> Result<Option
     let ExportAsk { peer, day, result, format } = ask;
     let runs = wanted(found(&app, BACK).await?, &RunsAsk { peer, day, result, ..RunsAsk::default() });
     let ending = if format == Format::Csv { "csv" } else { "jsonl" };
-    let (chosen, choice) = tokio::sync::oneshot::channel();
-    let dialog = app.dialog().file().set_title("Export runs").set_file_name(format!("lockstep-runs.{ending}"));
-    // Nobody waits any more when the console ends.
-    dialog.save_file(move |file| drop(chosen.send(file)));
-    let Some(file) = choice.await.ok().flatten().and_then(|file| file.into_path().ok()) else { return Ok(None) };
+    let name = format!("lockstep-runs.{ending}");
+    let Some(file) = dialogs::save(&app, "Export runs", &name).await else { return Ok(None) };
     let text = if format == Format::Csv { csv(&runs) } else { jsonl(&runs)? };
     std::fs::write(&file, text).map_err(|e| unwritten(&file, &e))?;
     Ok(Some(file.display().to_string()))

@@ -1,6 +1,6 @@
 //! Peers, and everything that `lockstep settings` can set.
 
-use super::setup::Share;
+use super::pairing::Share;
 use super::words::{SettingKind, ShareDirection};
 use crate::error::Failure;
 use crate::shell;
@@ -8,6 +8,7 @@ use crate::view::{Count, Millis};
 use lockstep_node::state::{Kind, SETTINGS};
 use lockstep_node::status::Direction;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tauri::AppHandle;
 
 /// A peer, and what is shared with it.
@@ -46,7 +47,7 @@ pub(crate) async fn peers(app: AppHandle) -> Result<Vec<PeerSettings>, Failure> 
         review,
         shares: shares
             .into_iter()
-            .map(|s| Share { what: s.what, direction: ShareDirection::named(s.direction.name()) })
+            .map(|s| Share { direction: ShareDirection::named(s.direction.name()), what: s.what, without: s.without })
             .collect(),
     });
     Ok(settings.collect())
@@ -61,24 +62,21 @@ pub(crate) struct ShareAsk {
     share: Share,
 }
 
-/// Changes what is shared with a peer, as `lockstep peers share`. What is withheld stays withheld.
+/// Changes one line of what is shared with a peer, as `lockstep peers share`. Gives what to look at. Nothing was changed
+/// where a column that was withheld would pass: `column_withheld`.
 #[tauri::command]
-pub(crate) async fn set_share(app: AppHandle, ask: ShareAsk) -> Result<(), Failure> {
-    let Share { what, direction } = ask.share;
-    let direction = Direction::from_name(direction.word()).ok_or_else(|| Failure {
-        code: "bad_direction".to_owned(),
-        message: format!("`{}` is no direction.", direction.word()),
-        hint: Some("Say send, receive, both or none.".to_owned()),
-    })?;
+pub(crate) async fn set_share(app: AppHandle, ask: ShareAsk) -> Result<Vec<String>, Failure> {
+    let Share { what, direction, without } = ask.share;
+    let direction = match direction {
+        ShareDirection::Send => Direction::Send,
+        ShareDirection::Receive => Direction::Receive,
+        ShareDirection::Both => Direction::Both,
+        ShareDirection::None => Direction::None,
+    };
     let shell = shell::of(&app);
-    let asked = shell.home.ask(move |node| {
-        let peer = node.state().peer(&ask.peer)?;
-        let before = node.state().shares(peer.node)?.into_iter().find(|s| s.what == what);
-        node.share(&ask.peer, &what, direction, &before.map(|s| s.without).unwrap_or_default())
-    });
-    asked.await?;
+    let (_, warnings) = shell.home.ask(move |node| node.share(&ask.peer, &what, direction, &without)).await?;
     shell.changed(&app);
-    Ok(())
+    Ok(warnings)
 }
 
 /// Which peer.
@@ -137,7 +135,7 @@ pub(crate) async fn settings(app: AppHandle) -> Result<Vec<Setting>, Failure> {
         Setting {
             key: s.key.to_owned(),
             group: if group == "notify" { "notifications" } else { group }.to_owned(),
-            title: title(name),
+            title: title(s.key).unwrap_or_else(|| capital(name)),
             says: s.says.to_owned(),
             kind,
             value: values.get(s.key).cloned().unwrap_or_else(|| s.default.to_owned()),
@@ -148,8 +146,27 @@ pub(crate) async fn settings(app: AppHandle) -> Result<Vec<Setting>, Failure> {
     Ok(SETTINGS.iter().map(setting).collect())
 }
 
+/// What a person calls it.
+fn title(key: &str) -> Option<String> {
+    let title = match key {
+        "name" => "Name of this server",
+        "schedule.background" => "Sync in the background",
+        "schedule.interval" => "Look for changes at least every",
+        "schedule.gather" => "Gather local writes for",
+        "guard.rows" => "Ask when more rows than this would be deleted",
+        "guard.share" => "… and more than this share of the table",
+        "retention.tombstones" => "Keep traces of deleted rows for",
+        "retention.conflicts" => "Keep settled conflicts for",
+        "retention.archive" => "Keep replaced values for",
+        "retention.runs" => "Keep past runs for",
+        "notify.failures" => "Notify when a server fails",
+        _ => return None,
+    };
+    Some(title.to_owned())
+}
+
 /// `background` becomes `Background`.
-fn title(name: &str) -> String {
+fn capital(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
@@ -214,13 +231,16 @@ pub(crate) struct Removed {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CleanupAsk {
     dry_run: bool,
+    /// Of all kinds what is older than so many days; null: as the settings say.
+    days: Option<u32>,
 }
 
 /// What retention would remove, or removes, as `lockstep cleanup`.
 #[tauri::command]
 pub(crate) async fn cleanup(app: AppHandle, ask: CleanupAsk) -> Result<CleanupView, Failure> {
     let shell = shell::of(&app);
-    let gone = shell.home.ask(move |node| node.cleanup(None, ask.dry_run)).await?;
+    let older_than = ask.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
+    let gone = shell.home.ask(move |node| node.cleanup(older_than, ask.dry_run)).await?;
     if !ask.dry_run {
         shell.changed(&app);
     }
@@ -232,4 +252,17 @@ pub(crate) async fn cleanup(app: AppHandle, ask: CleanupAsk) -> Result<CleanupVi
     ];
     let removed = kinds.map(|(kind, rows)| Removed { kind: kind.to_owned(), rows: Count(rows) });
     Ok(CleanupView { removed: removed.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_title_that_a_person_understands() {
+        for setting in &SETTINGS {
+            assert!(title(setting.key).is_some(), "{}", setting.key);
+        }
+        assert_eq!(capital("background"), "Background");
+    }
 }

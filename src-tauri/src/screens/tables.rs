@@ -18,7 +18,7 @@ pub(crate) struct TableView {
     pub database: String,
     /// Its name.
     pub table: String,
-    /// Its rows.
+    /// Its rows; of a table that is not synced they are not counted.
     pub rows: Count,
     /// Is it synced?
     pub synced: bool,
@@ -175,8 +175,8 @@ pub(crate) fn of(report: DatabaseReport) -> Vec<TableView> {
         database: database.clone(),
         rows: Count(0),
         synced: false,
-        unsyncable: Some(t.reason),
-        columns: Vec::new(),
+        unsyncable: (!t.excluded).then_some(t.reason),
+        columns: t.columns,
         surrogate: None,
         known_by: Vec::new(),
         config: TableConfig::of(&config, &t.name, true),
@@ -223,7 +223,7 @@ pub(crate) fn suggestion(database: &str, s: &Suggested) -> Option<Suggestion> {
     Some(Suggestion { id, database, table, kind, what, evidence, advised })
 }
 
-/// The tables of the attached databases, as `lockstep tables`.
+/// The tables of the attached databases, those too that are not synced, as `lockstep tables`.
 #[tauri::command]
 pub(crate) async fn tables(app: AppHandle) -> Result<Vec<TableView>, Failure> {
     let reports = shell::of(&app).home.ask(|node| node.tables(None)).await?;
@@ -254,6 +254,17 @@ pub(crate) async fn configure(app: AppHandle, ask: ConfigureAsk) -> Result<(), F
     let table = format!("{}.{}", ask.database, ask.table);
     let shell = shell::of(&app);
     shell.home.ask(move |node| node.configure(&table, &config)).await?;
+    shell.changed(&app);
+    Ok(())
+}
+
+/// Syncs a table from now on that was left out, with what is said of it.
+#[tauri::command]
+pub(crate) async fn include(app: AppHandle, ask: ConfigureAsk) -> Result<(), Failure> {
+    let config = ask.config.said()?;
+    let table = format!("{}.{}", ask.database, ask.table);
+    let shell = shell::of(&app);
+    shell.home.ask(move |node| node.include(&table, &config)).await?;
     shell.changed(&app);
     Ok(())
 }

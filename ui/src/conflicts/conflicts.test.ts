@@ -2,6 +2,7 @@ import { screen, within } from "@testing-library/svelte";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, test } from "vitest";
 import { fails } from "../host/scripted";
+import { putAside } from "../host/world/conflicts";
 import { locked } from "../host/world/make";
 import { lastAsk, open } from "../test.open";
 
@@ -158,10 +159,10 @@ describe("quarantine", () => {
     await userEvent.keyboard("jjj");
     await userEvent.click(await screen.findByRole("button", { name: "Let it through…" }));
     await userEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Let it through" }));
-    expect(lastAsk(host.allowHeld)).toEqual({ id: "h04" });
+    expect(lastAsk(host.allowHeld)).toEqual({ ids: ["h04"] });
   });
 
-  const putAside = async () => {
+  const letThrough = async () => {
     await userEvent.click(await screen.findByRole("tab", { name: /^Quarantine/ }));
     await userEvent.selectOptions(screen.getByRole("combobox", { name: "Reason" }), "review");
     await userEvent.click(await screen.findByRole("button", { name: "Let them through…" }));
@@ -170,27 +171,42 @@ describe("quarantine", () => {
 
   test("lets all through that were put aside, after they were listed", async () => {
     const host = open("conflictsPutAside");
-    const dialog = await putAside();
+    const dialog = await letThrough();
     expect(dialog).toHaveTextContent("scouting.team 254");
     expect(host.allowHeld).not.toHaveBeenCalled();
     await userEvent.click(within(dialog).getByRole("button", { name: "Let 3 changes through" }));
     expect(await screen.findByRole("heading", { name: "Nothing held fits the filter" })).toBeVisible();
-    expect(host.allowHeld.mock.calls.map(([ask]) => ask.id)).toEqual(["h20", "h21", "h22"]);
+    expect(host.allowHeld).toHaveBeenCalledExactlyOnceWith({ ids: ["h20", "h21", "h22"] });
   });
 
-  test("says which passed before one that can't, and goes on from there", async () => {
-    let asked = 0;
+  test("says which can't pass, and why, while the others do", async () => {
     const host = open("conflictsPutAside", {
-      allowHeld: async () => {
-        if (asked++ === 1) throw locked;
-        return { applied: "1", held: "2" };
-      },
+      allowHeld: async () => ({ allowed: "2", held: "1", refused: [{ id: "h21", failure: locked }] }),
     });
-    const dialog = await putAside();
+    const dialog = await letThrough();
     await userEvent.click(within(dialog).getByRole("button", { name: "Let 3 changes through" }));
-    expect(await within(dialog).findByRole("alert")).toHaveTextContent("1 of 3 changes let through");
-    await userEvent.click(within(dialog).getByRole("button", { name: "Let 3 changes through" }));
-    expect(host.allowHeld.mock.calls.map(([ask]) => ask.id)).toEqual(["h20", "h21", "h21", "h22"]);
+    expect(await within(dialog).findByRole("alert")).toHaveTextContent(
+      "2 changes were let through, 1 can't pass",
+    );
+    expect(within(dialog).getByRole("listitem")).toHaveTextContent(
+      /scouting\.team 88 written by .* locked by another program/,
+    );
+    expect(within(dialog).queryByRole("button", { name: /^Let/ })).toBeNull();
+    expect(host.allowHeld).toHaveBeenCalledOnce();
+  });
+
+  test("lets through more than one answer holds", async () => {
+    const many = Array.from({ length: 450 }, (_, n) => ({ ...putAside()[0]!, id: `m${n}` }));
+    const host = open("conflictsPutAside", {
+      quarantine: async ({ offset, limit }) => ({ items: many.slice(offset, offset + limit), total: "450" }),
+    });
+    await userEvent.click(await screen.findByRole("tab", { name: /^Quarantine/ }));
+    await userEvent.selectOptions(screen.getByRole("combobox", { name: "Reason" }), "review");
+    await userEvent.click(await screen.findByRole("button", { name: "Let them through…" }));
+    const dialog = await screen.findByRole("dialog", { name: "Let 450 changes through?" });
+    expect(dialog).toHaveTextContent("and 250 more");
+    await userEvent.click(within(dialog).getByRole("button", { name: "Let 450 changes through" }));
+    expect(lastAsk(host.allowHeld)).toEqual({ ids: many.map((one) => one.id) });
   });
 
   test("is filtered by reason", async () => {

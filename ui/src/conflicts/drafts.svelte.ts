@@ -14,6 +14,10 @@ export class Drafts {
     return [...this.#of.values()];
   }
 
+  get count(): number {
+    return this.#of.size;
+  }
+
   get(id: string): Decision["keep"] | null {
     return this.#of.get(id)?.decision.keep ?? null;
   }

@@ -17,6 +17,9 @@ export interface Visit {
   now?: boolean;
 }
 
+/** What can be done for a whole database. */
+export type Care = "doctor" | "backup" | "migrate" | "restored" | "detach";
+
 export class Console {
   readonly host: Host;
   readonly watch: Watch;
@@ -24,12 +27,26 @@ export class Console {
   readonly drafts = new Drafts();
   screen = $state<Screen>("overview");
   visit = $state.raw<Visit>({});
+  /** What is being done for a database, over the screen. */
+  caring = $state.raw<{ database: string; what: Care } | null>(null);
+  /** What is being said of a row, over the screen: the row may go from it meanwhile. */
+  saying = $state.raw<{ row: RowName; what: "same" | "apart" } | null>(null);
   /** Counts the visits: a screen that is opened again starts anew. */
   visits = $state(0);
 
   constructor(host: Host) {
     this.host = host;
     this.watch = new Watch(host);
+  }
+
+  /** Opens the dialog for it. */
+  care(what: Care, database: string): void {
+    this.caring = { database, what };
+  }
+
+  /** Opens the dialog in which a person says which rows are one. */
+  say(what: "same" | "apart", row: RowName): void {
+    this.saying = { row, what };
   }
 
   open(screen: Screen, visit: Visit = {}): void {

@@ -70,6 +70,7 @@ export const KEYS: [string, string][] = [
   ["Space", "Choose the row"],
   ["Ctrl +, Ctrl -", "Larger and smaller text"],
   ["Ctrl 0", "Usual text size"],
+  ["Ctrl Q", "Quit: ends the sync in the background, too"],
   ["Esc", "Close what is open"],
   ["?", "This list"],
 ];

@@ -29,6 +29,21 @@ test.each([
   expect(await screen.findByRole("tab", { name: /^Quarantine/, selected: true })).toBeVisible();
 });
 
+test("where this server's schema is the one behind, its migration is offered", async () => {
+  const host = open("runsMismatch");
+  await userEvent.click(await screen.findByRole("button", { name: "Migrate scouting…" }));
+  expect(screen.getByRole("dialog", { name: "Migrate scouting" })).toBeVisible();
+  expect(host.migrate).not.toHaveBeenCalled();
+});
+
+test("a file that was restored is said on every screen, until a person has said what it is to mean", async () => {
+  open("overviewRestored");
+  expect(await screen.findByText("scouting was found restored from a backup")).toBeVisible();
+  expect(screen.getByRole("heading", { level: 1, name: "scouting was restored or copied" })).toBeVisible();
+  await userEvent.keyboard("{Control>}4{/Control}");
+  expect(await screen.findByText("scouting was found restored from a backup")).toBeVisible();
+});
+
 test.each(["conflictsUnread", "runsUnread", "historyUnread", "settingsUnread", "setupUnread"] as const)(
   "%s: what was known stays, with its age, and is asked for again",
   async (scene) => {

@@ -5,12 +5,20 @@
 // named `ask`. Every call rejects with a Failure. A call that decides or writes names what it means by a plan, an id,
 // a column and a side, never by a value of a row.
 import type {
+  AddressAsk,
+  AddressView,
   AlikeAsk,
   AlikeView,
+  AllowAsk,
+  Allowed,
+  ApartAsk,
   ApplyAsk,
   AttachAsk,
   Attached,
+  BackupAsk,
+  BackupView,
   BalanceView,
+  BroughtBack,
   Changes,
   ChosenFile,
   CleanupAsk,
@@ -29,14 +37,16 @@ import type {
   DecideAlikeAsk,
   DecideAsk,
   Decided,
+  DeletesAsk,
   DetachAsk,
+  DoctorAsk,
+  DoctorView,
   ExportAsk,
   Failure,
   FindAsk,
   FoundRow,
   Guarded,
   GuardedRowsAsk,
-  HeldAsk,
   HeldRow,
   HeldRowAsk,
   HistoryAsk,
@@ -48,10 +58,14 @@ import type {
   InviteAsk,
   Invited,
   InviteView,
+  Joined,
   LoginAsk,
+  MigrateAsk,
+  MigrationView,
   Page,
   PairAsk,
   PairPreview,
+  Parted,
   PauseAsk,
   PeerSettings,
   PendingAsk,
@@ -66,6 +80,8 @@ import type {
   RatesAsk,
   ReadInviteAsk,
   RestoreAsk,
+  RestoredAsk,
+  RestoredView,
   RetireAsk,
   Retried,
   RetryAsk,
@@ -77,6 +93,7 @@ import type {
   RunRow,
   RunsAsk,
   RunView,
+  SameAsk,
   Setting,
   SettingAsk,
   ShareAsk,
@@ -137,8 +154,8 @@ export interface Host {
   guarded(): Promise<Guarded[]>;
   /** The rows of one of these sets. */
   guardedRows(ask: GuardedRowsAsk): Promise<Page<RowName>>;
-  /** Lets exactly these deletes through. */
-  allowDeletes(ask: HeldAsk): Promise<void>;
+  /** Lets exactly these deletes through, or, with `keep`, has their rows live on every server. */
+  decideDeletes(ask: DeletesAsk): Promise<void>;
 
   // Conflicts and quarantine
   conflicts(ask: ConflictsAsk): Promise<ConflictPage>;
@@ -158,8 +175,8 @@ export interface Host {
   heldRow(ask: HeldRowAsk): Promise<ColumnDiff[]>;
   /** Tries one again, or all. */
   retryHeld(ask: RetryAsk): Promise<Retried>;
-  /** Lets one through. */
-  allowHeld(ask: HeldAsk): Promise<Retried>;
+  /** Lets these through. What can't pass is told, and keeps back none of the others. */
+  allowHeld(ask: AllowAsk): Promise<Allowed>;
 
   // Runs
   runs(ask: RunsAsk): Promise<Page<RunRow>>;
@@ -187,9 +204,13 @@ export interface Host {
   history(ask: HistoryAsk): Promise<HistoryView>;
   /**
    * Brings a version back as a new write. `seen`: the latest version that is shown; `row_changed` where there is a later
-   * one by now, unless `anyway`.
+   * one by now, unless `anyway`. `children`: with the rows that were deleted with it.
    */
-  restore(ask: RestoreAsk): Promise<void>;
+  restore(ask: RestoreAsk): Promise<BroughtBack>;
+  /** Says that two rows are one, on every server. */
+  same(ask: SameAsk): Promise<Joined>;
+  /** Takes a row apart that was made one of several, on every server. */
+  apart(ask: ApartAsk): Promise<Parted>;
 
   // Set-up
   /** Makes this computer's node. */
@@ -211,12 +232,28 @@ export interface Host {
   /** Pairs and runs the first sync; tells of its progress. Safe to repeat after an interruption. */
   pair(ask: PairAsk): Promise<RunView>;
 
+  // Care for whole databases
+  /** Looks databases over, row by row, and puts right what is wrong. */
+  doctor(ask: DoctorAsk): Promise<DoctorView[]>;
+  /** A consistent copy, after the desktop's dialog; null: cancelled. */
+  backup(ask: BackupAsk): Promise<BackupView | null>;
+  /** The desktop's own dialog for a folder; null: cancelled. */
+  chooseFolder(): Promise<string | null>;
+  /** Runs the application's migration, after a person agreed to it in the desktop's dialog; null: cancelled. */
+  migrate(ask: MigrateAsk): Promise<MigrationView | null>;
+  /** Says what a restored or copied file is to mean, and syncs. */
+  restored(ask: RestoredAsk): Promise<RestoredView>;
+
   // Settings
+  /** All tables of the attached databases, those too that are not synced. */
   tables(): Promise<TableView[]>;
   /** Says how one table is synced from now on. */
   configure(ask: ConfigureAsk): Promise<void>;
+  /** Syncs a table from now on that was left out. */
+  include(ask: ConfigureAsk): Promise<void>;
   peers(): Promise<PeerSettings[]>;
-  setShare(ask: ShareAsk): Promise<void>;
+  /** Changes one line of what is shared. Resolves to what to look at. */
+  setShare(ask: ShareAsk): Promise<string[]>;
   setPeerReview(ask: ReviewAsk): Promise<void>;
   /** Cuts the peer off at once, for good. */
   retirePeer(ask: RetireAsk): Promise<void>;
@@ -225,10 +262,15 @@ export interface Host {
   setSetting(ask: SettingAsk): Promise<void>;
   /** What retention would remove (`dry_run`), or removes. */
   cleanup(ask: CleanupAsk): Promise<CleanupView>;
+  /** Where this node can be reached; null: it has never listened. */
+  address(): Promise<AddressView | null>;
+  setAddress(ask: AddressAsk): Promise<void>;
   startsAtLogin(): Promise<boolean>;
   setStartAtLogin(ask: LoginAsk): Promise<void>;
   /** Whether the desktop is dark; null: it doesn't say. */
   desktopIsDark(): Promise<boolean | null>;
+  /** Ends the console. What is under way is finished first. */
+  quit(): Promise<void>;
 }
 
 /** What a rejected promise of a host holds, whatever was thrown. */

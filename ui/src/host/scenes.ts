@@ -39,34 +39,53 @@ const tells =
     const tell = setInterval(() => heard({ kind: "progress", progress }), 200);
     return () => clearInterval(tell);
   };
+/** A server that was last reached hours ago. */
+const awayPeer = () =>
+  peer("venue-server", {
+    reachable: false,
+    pending: "12",
+    last_run_at: before(3 * HOUR),
+    last_verified_at: before(3 * HOUR),
+    error: unreachable("venue-server"),
+  });
 /** A server is away: what is known of it has an age. */
 const away = (screen: Screen, calls: Partial<Host> = {}) =>
   on(screen, {
     ...calls,
     status: inTurn(
       status("offline", {
-        peers: [
-          peer("venue-server", {
-            reachable: false,
-            pending: "12",
-            last_run_at: before(3 * HOUR),
-            last_verified_at: before(3 * HOUR),
-            error: unreachable("venue-server"),
-          }),
-          peer("pit-laptop"),
-        ],
+        peers: [awayPeer(), peer("pit-laptop")],
       }),
     ),
   });
-/** Two tables are not alike on both servers. */
+/** Two tables are not alike on both servers: one that this server lacks a column of, and one of the other. */
 const unlike = (screen: Screen) =>
   on(screen, {
     status: inTurn(
       status("conflict", {
         databases: [database("scouting", "48210", { held: "2" }), database("users", "214")],
+        peers: [peer("pit-laptop"), peer("venue-server", { unlike: conflicts.mismatches("venue-server") })],
       }),
     ),
     quarantine: async () => page(conflicts.unlike()),
+  });
+/** A file was put back from a backup, and nobody has said what that is to mean. */
+const restored = (screen: Screen) =>
+  on(screen, {
+    status: inTurn(
+      status("conflict", {
+        databases: [
+          database("scouting", "48210", {
+            history: {
+              kind: "restored",
+              at: before(20 * MINUTE),
+              copy: "/home/mentor/.local/share/lockstep/backups/scouting-restored-20260314T101500Z.db",
+            },
+          }),
+          database("users", "214"),
+        ],
+      }),
+    ),
   });
 /** The node's state can't be read any more. */
 const unread = (screen: Screen) =>
@@ -212,6 +231,7 @@ const overviewScenes = {
       ),
     }),
   overviewMismatch: () => unlike("overview"),
+  overviewRestored: () => restored("overview"),
   /** All is well but for one table; whole ways through the screens begin here. */
   walk: () => overview({ compare: async ({ peer }) => compare.differingCompare(peer) }),
   ratesFail: () => overview({ rates: fails(locked) }),
@@ -231,15 +251,7 @@ const screenScenes = {
       status: inTurn(
         status("offline", {
           at: before(12 * SECOND),
-          peers: [
-            peer("venue-server", {
-              reachable: false,
-              pending: "12",
-              last_run_at: before(3 * HOUR),
-              last_verified_at: before(3 * HOUR),
-              error: unreachable("venue-server"),
-            }),
-          ],
+          peers: [awayPeer()],
         }),
       ),
       plan: fails(unreachable("venue-server")),
@@ -261,6 +273,7 @@ const screenScenes = {
               table: "pit_scouting_data",
               kind: "column_missing",
               says: `${peer} has the column drivetrain_v2; this server has not. What it holds is kept until the migration has run here.`,
+              here: true,
             },
           ],
         }),
@@ -287,9 +300,9 @@ const screenScenes = {
     return on("conflicts", {
       quarantine: async () => page(waits),
       heldRow: async ({ id, reveal }) => conflicts.heldDiff(waits.find((one) => one.id === id)!.row, reveal),
-      allowHeld: async ({ id }) => {
-        waits = waits.filter((one) => one.id !== id);
-        return { applied: "1", held: count(waits.length) };
+      allowHeld: async ({ ids }) => {
+        waits = waits.filter((one) => !ids.includes(one.id));
+        return { allowed: count(ids.length), held: count(waits.length), refused: [] };
       },
     });
   },
@@ -413,6 +426,7 @@ const screenScenes = {
             database: "scouting",
             table: "team",
             kind: "config_differs" as const,
+            here: false,
             says: "venue-server recognises team by team_number alone, this server by team_number and scouting_team_number. The table is held until both say the same.",
           },
         ],

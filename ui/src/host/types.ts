@@ -57,7 +57,21 @@ pending: Count,
 /** Changes received but not applied. */
 held: Count, 
 /** How its capture is. */
-capture: Capture, };
+capture: Capture, 
+/** The file was restored or copied, and nobody has said yet what that is to mean. */
+history: BreakView | null, };
+
+/** What breaks a file's history. */
+export type BreakKind = "restored" | "copied";
+
+/** A break in the history of a file. */
+export type BreakView = { 
+/** What happened to it. */
+kind: BreakKind, 
+/** When that was noticed. */
+at: Millis, 
+/** The file as it was found, set aside. */
+copy: string | null, };
 
 /** One paired node. */
 export type PeerView = { 
@@ -84,7 +98,9 @@ capture: Capture,
 /** When the last session with it ended, whatever the result. */
 last_run_at: Millis | null, 
 /** Why the last session was not verified. */
-error: Failure | null, };
+error: Failure | null, 
+/** Tables that it has differently, as of the last session. */
+unlike: Array<Mismatch>, };
 
 /** What "Sync now" did. */
 export type RunView = { 
@@ -241,6 +257,15 @@ export type Retried = {
 applied: Count, 
 /** So many wait still. */
 held: Count, };
+
+/** What letting through did. */
+export type Allowed = { 
+/** So many passed. */
+allowed: Count, 
+/** So many wait still, of all that is held. */
+held: Count, 
+/** What can't pass, and why. */
+refused: Array<Refused>, };
 
 /** What was done to a row. */
 export type Operation = "insert" | "update" | "delete";
@@ -416,6 +441,86 @@ items: Array<Version>,
 /** How many there are in all. */
 total: Count, };
 
+/** What was brought back. */
+export type BroughtBack = { 
+/** Its key here; null: it can't be shown yet, and waits in the quarantine. */
+key: string | null, 
+/** Rows that refer to it and came back with it. */
+children: Count, };
+
+/** Two rows that are one now. */
+export type Joined = { 
+/** The row as it goes on. */
+kept: RowName, 
+/** The key of the row that went; null: they were one already. */
+archived: string | null, };
+
+/** A row that was taken apart. */
+export type Parted = { 
+/** Its parts that are shown here. */
+rows: Array<RowName>, 
+/** How many of them wait in the quarantine. */
+waiting: Count, };
+
+/** What was found in one database. */
+export type DoctorView = { 
+/** Logical name. */
+database: string, 
+/** What was not as it should be, in sentences without values. */
+findings: Array<string>, 
+/** It was put right; true also where nothing was found. */
+repaired: boolean, };
+
+/** A copy that was written. */
+export type BackupView = { 
+/** Where it is. */
+file: string, 
+/** Of the whole file, hex. */
+sha256: string, };
+
+/** How a migration went. */
+export type MigrationView = { 
+/** The command's exit status; 0: it says that it went well. */
+exit: number, 
+/** What it did to the schema, and to rows while nothing was captured. */
+findings: Array<string>, 
+/** The copy that was made before. */
+backup: string, 
+/** The end of what the command printed. It is kept nowhere. */
+printed: string, };
+
+/** What a restored file is to mean. */
+export type RestoredMeaning = "rejoin" | "authoritative";
+
+/** What came of it. */
+export type RestoredView = { 
+/** The file as it was found, set aside. */
+copy: string | null, 
+/** Rows that were brought back so that the restored state wins. */
+inserts: Count, 
+/** Rows that were changed for that. */
+updates: Count, 
+/** Rows that were deleted for that. */
+deletes: Count, 
+/** The last session with each server. */
+run: RunView, };
+
+/** Where this node listens, and where others look for it. */
+export type AddressView = { 
+/** `host:port` of this computer. */
+listens: string, 
+/** `host:port` that is told to others; null: nobody can call this node, and it asks others for news. */
+told: string | null, 
+/** Only programs on this computer reach what is told. */
+here_only: boolean, 
+/** This console is the agent; otherwise what is changed holds when the agent of this home is started again. */
+own: boolean, };
+
+/** What others are told. */
+export type Told = { "kind": "found" } | { "kind": "address", 
+/** `host:port` */
+address: string, } | { "kind": "nowhere" };
+
 /** One write to a row. */
 export type Version = { 
 /** Its id. */
@@ -458,7 +563,9 @@ table: string,
 /** In which way. */
 kind: MismatchKind, 
 /** What differs and where, with the names of the servers. */
-says: string, };
+says: string, 
+/** This node is the one that lacks it: its application's migration has to run. */
+here: boolean, };
 
 /** One change of a plan. */
 export type PlanRow = { 
@@ -666,7 +773,9 @@ export type Share = {
 /** `DB` or `DB.TABLE`. */
 what: string, 
 /** Which way. */
-direction: ShareDirection, };
+direction: ShareDirection, 
+/** Columns of the table that go neither way. */
+without: Array<string>, };
 
 /** Where every value is that was ever written or received. */
 export type Balance = { visible: Count, superseded: Count, archived: Count, deleted: Count, held: Count, 
@@ -853,7 +962,7 @@ export type TableView = {
 database: string, 
 /** Its name. */
 table: string, 
-/** Its rows. */
+/** Its rows; of a table that is not synced they are not counted. */
 rows: Count, 
 /** Is it synced? */
 synced: boolean, 
@@ -957,8 +1066,13 @@ export type QuarantineAsk = { reason: HoldReason | null, filter: Filter, offset:
 /** Which one; null: all. */
 export type RetryAsk = { id: string | null, };
 
-/** Which one. */
-export type HeldAsk = { id: string, };
+/** Which ones, by their whole ids. */
+export type AllowAsk = { ids: Array<string>, };
+
+/** Which set, and what is to become of it. */
+export type DeletesAsk = { id: string, 
+/** Their rows live, on every server; otherwise they are deleted here. */
+keep: boolean, };
 
 /** Which one. */
 export type HeldRowAsk = { id: string, reveal: boolean, };
@@ -974,7 +1088,36 @@ export type RestoreAsk = { row: RowName, version: string,
 /** The latest version that the person was shown: `row_changed` if there is a later one by now. */
 seen: string | null, 
 /** Whatever was written since. */
-anyway: boolean, };
+anyway: boolean, 
+/** With the rows that refer to it and were deleted with it. */
+children: boolean, };
+
+/** Two rows of one table. */
+export type SameAsk = { row: RowName, 
+/** The key of the other. */
+other: string, };
+
+/** Which row. */
+export type ApartAsk = { row: RowName, };
+
+/** Which database; null: all. */
+export type DoctorAsk = { database: string | null, };
+
+/** Which database, and whether without Lockstep's tables. */
+export type BackupAsk = { database: string, clean: boolean, };
+
+/** What to run, and where. */
+export type MigrateAsk = { database: string, 
+/** As it is typed at a prompt. */
+command: string, 
+/** Where it runs; null: the person's own folder. */
+folder: string | null, };
+
+/** Which database, and what its file is to mean. */
+export type RestoredAsk = { database: string, meaning: RestoredMeaning, };
+
+/** Where to listen, and what to tell. */
+export type AddressAsk = { listen: string, tell: Told, };
 
 /** Which rows, and which part. */
 export type FindAsk = { filter: Filter, offset: number, limit: number, reveal: boolean, };
@@ -1025,7 +1168,9 @@ export type SettingAsk = { key: string, value: string, };
 export type ReviewAsk = { peer: string, review: boolean, };
 
 /** Only looking, or doing it. */
-export type CleanupAsk = { dry_run: boolean, };
+export type CleanupAsk = { dry_run: boolean, 
+/** Of all kinds what is older than so many days; null: as the settings say. */
+days: number | null, };
 
 /** Which files to look at. */
 export type InspectAsk = { files: Array<ChosenFile>, };
@@ -1034,8 +1179,17 @@ export type InspectAsk = { files: Array<ChosenFile>, };
 export type AttachAsk = { files: Array<ChosenFile>, 
 /** Suggestions, by their ids. */
 accepted: Array<string>, 
-/** What a person says of single tables. */
-tables: Array<ConfigureAsk>, wal: boolean, backup: boolean, };
+/** What a person says of single tables that are synced. */
+tables: Array<ConfigureAsk>, 
+/** Tables that a person leaves out, suggested or not. */
+left_out: Array<TableName>, wal: boolean, backup: boolean, };
+
+/** A table. */
+export type TableName = { 
+/** Logical name. */
+database: string, 
+/** Its name. */
+table: string, };
 
 /** Which database. */
 export type DetachAsk = { name: string, };

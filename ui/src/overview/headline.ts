@@ -127,6 +127,16 @@ function conflict(status: StatusView): Headline {
     ...(isNone(held) ? [] : [`${counted(held, "change")} held`]),
   ];
   const there = status.peers.filter((p) => !isNone(p.held)).map((p) => p.name);
+  const broke = status.databases.filter((d) => d.history !== null).map((d) => d.name);
+  if (parts.length === 0 && broke.length > 0) {
+    return {
+      tone: "waiting",
+      word: "Waits for you",
+      sentence: `${listed(broke)} ${broke.length === 1 ? "was" : "were"} restored or copied`,
+      detail: "It catches up by itself; say what it is to mean.",
+      next: null,
+    };
+  }
   return {
     tone: "waiting",
     word: "Waits for you",
@@ -230,6 +240,8 @@ export function peerBadge(peer: PeerView, now: number): Badge {
 
 export function databaseBadge(database: DatabaseView): Badge {
   if (database.capture.kind === "problem") return { tone: "trouble", word: "Capture is not well" };
+  if (database.history !== null)
+    return { tone: "waiting", word: database.history.kind === "copied" ? "Was copied" : "Was restored" };
   if (!isNone(database.held)) return { tone: "waiting", word: `${count(database.held)} held` };
   if (!isNone(database.pending))
     return { tone: "moving", word: `${counted(database.pending, "row")} to send` };

@@ -122,13 +122,20 @@ describe("the delete guard", () => {
     const host = open("pendingRows");
     await userEvent.click(await screen.findByRole("button", { name: "Look at them" }));
     const dialog = screen.getByRole("dialog", { name: /Delete 412 rows/ });
-    expect(host.allowDeletes).not.toHaveBeenCalled();
+    expect(host.decideDeletes).not.toHaveBeenCalled();
     await userEvent.click(within(dialog).getByRole("button", { name: "Delete 412 rows" }));
-    expect(lastAsk(host.allowDeletes)).toEqual({ id: "5f0c2b" });
+    expect(lastAsk(host.decideDeletes)).toEqual({ id: "5f0c2b", keep: false });
+  });
+
+  test("keeps the rows of one set on every server", async () => {
+    const host = open("pendingRows");
+    await userEvent.click(await screen.findByRole("button", { name: "Look at them" }));
+    await userEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Keep 412 rows" }));
+    expect(lastAsk(host.decideDeletes)).toEqual({ id: "5f0c2b", keep: true });
   });
 
   test("says why they were not let through", async () => {
-    open("pendingRows", { allowDeletes: fails(failure("gone", "the set has changed")) });
+    open("pendingRows", { decideDeletes: fails(failure("gone", "the set has changed")) });
     await userEvent.click(await screen.findByRole("button", { name: "Look at them" }));
     const dialog = screen.getByRole("dialog");
     await userEvent.click(within(dialog).getByRole("button", { name: "Delete 412 rows" }));

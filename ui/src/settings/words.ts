@@ -46,3 +46,13 @@ export function shareOf(peer: PeerSettings, { database, table }: TableView): Sha
   const said = (what: string) => peer.shares.find((one) => one.what === what)?.direction;
   return said(`${database}.${table}`) ?? said(database) ?? "none";
 }
+
+/** The columns of `DB.TABLE` that don't pass between here and a server. */
+export function keptBack(peer: PeerSettings, what: string): string[] {
+  return peer.shares.find((one) => one.what === what)?.without ?? [];
+}
+
+/** The columns of a table that need not pass: those by which no row is known. */
+export function mayStay({ columns, known_by, surrogate }: TableView): string[] {
+  return columns.filter((one) => one !== surrogate && !known_by.some((key) => key.includes(one)));
+}

@@ -72,6 +72,11 @@ export class Said {
     this.#configs[nameOf(table)] = config;
   }
 
+  /** Leaves it out, or no longer, whoever said so first. */
+  leaveOut(table: TableView, out: boolean): void {
+    this.of(table).exclude = out;
+  }
+
   accept(suggestion: Suggestion, on: boolean): void {
     const config = this.#configs[nameOf(suggestion)];
     if (config) say(config, suggestion, on);
@@ -83,7 +88,7 @@ export class Said {
   }
 
   /** As the node takes it: suggestions by their ids; whole, only tables of which more is said than was suggested. */
-  get ask(): Pick<Attach, "accepted" | "tables"> {
+  get ask(): Pick<Attach, "accepted" | "tables" | "left_out"> {
     const accepted = this.#found.suggestions.filter((one) => this.accepts(one));
     const tables = this.#found.tables.flatMap((table) => {
       const config = $state.snapshot(this.of(table));
@@ -92,6 +97,10 @@ export class Said {
       const more = JSON.stringify(config) !== JSON.stringify(suggested);
       return more && !config.exclude ? [{ database: table.database, table: table.table, config }] : [];
     });
-    return { accepted: accepted.map((one) => one.id), tables };
+    const suggested = accepted.filter((one) => one.kind === "exclude").map(nameOf);
+    const left_out = this.#found.tables
+      .filter((one) => one.synced && this.of(one).exclude && !suggested.includes(nameOf(one)))
+      .map(({ database, table }) => ({ database, table }));
+    return { accepted: accepted.map((one) => one.id), tables, left_out };
   }
 }

@@ -32,6 +32,7 @@ describe("its databases", () => {
       ],
       accepted: ["s1", "s2", "s4"],
       tables: [],
+      left_out: [],
       wal: true,
       backup: true,
     });
@@ -80,6 +81,32 @@ describe("its databases", () => {
     });
   });
 
+  test("any table can be left out, suggested or not", async () => {
+    const host = open("setupAttach");
+    await userEvent.click(
+      await within(screen.getByRole("main")).findByRole("button", { name: "Choose files…" }),
+    );
+    await userEvent.click(screen.getByRole("button", { name: "Look into them" }));
+    const found = await screen.findByRole("region", { name: /9 tables with/ });
+    await userEvent.click(within(found).getByText(/^Every table, and how it will be synced/));
+    await userEvent.click(within(found).getByRole("button", { name: /^role 4 rows/ }));
+    const leave = () => within(found).getByRole("checkbox", { name: /^Leave this table out/ });
+    await userEvent.click(leave());
+    expect(within(found).getByRole("button", { name: /^role 4 rows/ })).toHaveTextContent("left out");
+    expect(within(found).queryByRole("combobox", { name: "When two servers clash" })).toBeNull();
+    // The suggestion and the form say one thing.
+    await userEvent.click(within(found).getByRole("button", { name: /^login_attempts/ }));
+    expect(leave()).toBeChecked();
+    await userEvent.click(leave());
+    expect(within(found).getByRole("checkbox", { name: /scouting\.login_attempts/ })).not.toBeChecked();
+    await userEvent.click(screen.getByRole("button", { name: "Attach 2 databases" }));
+    expect(lastAsk(host.attach)).toMatchObject({
+      accepted: ["s1", "s2", "s4"],
+      tables: [],
+      left_out: [{ database: "users", table: "role" }],
+    });
+  });
+
   test("that are no databases say so, and nothing is changed", async () => {
     const host = open("setupError");
     await userEvent.click(
@@ -98,10 +125,53 @@ describe("the other server", () => {
     await userEvent.click(screen.getByRole("button", { name: "Save an invite as a file…" }));
     expect(lastAsk(host.invite)).toEqual({
       expires_ms: "600000",
-      share: [{ what: "scouting", direction: "both" }],
+      share: [{ what: "scouting", direction: "both", without: [] }],
       to: "file",
     });
     expect(await screen.findByText("The invite is saved")).toBeVisible();
+  });
+
+  test("gets neither the tables nor the columns that a person leaves out", async () => {
+    const host = open("setupPair");
+    await userEvent.click(await screen.findByText("Choose tables and columns"));
+    await userEvent.click(screen.getByRole("checkbox", { name: "scouting.match" }));
+    await userEvent.selectOptions(screen.getByRole("combobox", { name: "of" }), "users.user");
+    expect(screen.queryByRole("checkbox", { name: "username" })).toBeNull();
+    await userEvent.click(screen.getByRole("checkbox", { name: "password_hash" }));
+    await userEvent.click(screen.getByRole("button", { name: "Save an invite as a file…" }));
+    const all = ["event", "scouting_data", "team", "team_event"];
+    expect(lastAsk(host.invite)).toMatchObject({
+      share: [
+        ...all.map((name) => ({ what: `scouting.${name}`, without: [] })),
+        { what: "users", without: [] },
+        { what: "users.user", without: ["password_hash"] },
+      ],
+    });
+  });
+
+  test("can't come to an address that only this computer reaches, and that is said before", async () => {
+    open("setupPair", {
+      address: async () => ({
+        listens: "127.0.0.1:7467",
+        told: "127.0.0.1:7467",
+        here_only: true,
+        own: true,
+      }),
+    });
+    expect(await screen.findByText("Only this computer reaches 127.0.0.1:7467")).toBeVisible();
+    await userEvent.click(screen.getByRole("button", { name: "Change the address" }));
+    expect(await screen.findByRole("button", { name: "Save the address" })).toBeVisible();
+  });
+
+  test("is called as it calls itself, unless a person says otherwise", async () => {
+    const host = open("setupPair");
+    await userEvent.click(await screen.findByRole("tab", { name: "I have an invite" }));
+    await userEvent.type(screen.getByRole("textbox", { name: /Paste the invite/ }), "x");
+    await userEvent.click(screen.getByRole("button", { name: "Read it" }));
+    await userEvent.type(await screen.findByRole("textbox", { name: "Call it" }), "the venue");
+    await userEvent.click(screen.getByRole("button", { name: "See what would happen" }));
+    await userEvent.click(await screen.findByRole("button", { name: "Pair with the venue and sync" }));
+    expect(lastAsk(host.pair)).toMatchObject({ as: "the venue" });
   });
 
   test("is joined with its invite, after a preview of what it would mean", async () => {
@@ -120,10 +190,10 @@ describe("the other server", () => {
     await userEvent.click(screen.getByRole("button", { name: "Pair with venue-server and sync" }));
     expect(lastAsk(host.pair)).toEqual({
       invite: "lockstep1-abc",
-      as: "venue-server",
+      as: "",
       share: [
-        { what: "scouting", direction: "both" },
-        { what: "users", direction: "both" },
+        { what: "scouting", direction: "both", without: [] },
+        { what: "users", direction: "both", without: [] },
       ],
       origin: "separate",
       prefer: "review",

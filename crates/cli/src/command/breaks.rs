@@ -5,6 +5,7 @@ use crate::outcome::{Exit, Failure, Outcome};
 use crate::text;
 use lockstep_node::lineage::Meaning;
 use serde_json::json;
+use std::process::{Command, Stdio};
 
 /// Says what a restored file is to mean.
 pub async fn restored(context: &Context, name: &str, authoritative: bool) -> Result<Outcome, Failure> {
@@ -56,7 +57,14 @@ pub async fn doctor(context: &Context, name: Option<&str>) -> Result<Outcome, Fa
 
 /// Runs a migration.
 pub async fn migrate(context: &Context, name: &str, command: &[String]) -> Result<Outcome, Failure> {
-    let report = context.node()?.migrate(name, command, context.json).await?;
+    let (program, arguments) = command.split_first().expect("the command line asks for one");
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if context.json {
+        // Standard output has room for one document.
+        command.stdout(Stdio::from(std::io::stderr()));
+    }
+    let report = context.node()?.migrate(name, &mut command).await?;
     let mut told = vec![match report.exit {
         0 => format!("The migration of {name} has run; everything is captured again."),
         n => format!("The migration of {name} ended with status {n}; everything is captured again."),

@@ -85,12 +85,19 @@ pub fn read(conn: &Connection, database: &str, config: &DatabaseConfig) -> Resul
     let listed = reader.listed()?;
     let mut catalog = Catalog::default();
     for entry in &listed {
-        match reader.reason_to_leave_out(entry, &listed)? {
-            Some(reason) => catalog.left_out.push(LeftOut { name: entry.name.clone(), reason }),
-            None => match reader.table(entry, &listed, &mut catalog.warnings)? {
+        let name = || entry.name.clone();
+        let out = |reason| LeftOut { name: name(), reason, excluded: false, columns: Vec::new() };
+        if let Some(reason) = reader.reason_to_leave_out(entry, &listed)? {
+            catalog.left_out.push(out(reason));
+        } else if let Some(pattern) = excluding(config, &entry.name) {
+            let reason = format!("excluded by the configuration (`{pattern}`)");
+            let columns = reader.info(&entry.name)?.into_iter().filter(|i| i.hidden == 0).map(|i| i.name).collect();
+            catalog.left_out.push(LeftOut { name: name(), reason, excluded: true, columns });
+        } else {
+            match reader.table(entry, &listed, &mut catalog.warnings)? {
                 Ok(table) => catalog.tables.push(table),
-                Err(reason) => catalog.left_out.push(LeftOut { name: entry.name.clone(), reason }),
-            },
+                Err(reason) => catalog.left_out.push(out(reason)),
+            }
         }
     }
     reader.settle_keys(&mut catalog)?;
@@ -155,14 +162,9 @@ impl Reader<'_> {
             _ if entry.name.starts_with("_alembic_tmp_") || entry.name.starts_with("new__") => {
                 Some("a migration's temporary table".to_owned())
             }
-            _ => match self.unknown_module_of(entry, all)? {
-                Some(owner) => Some(format!(
-                    "it looks like the inside of the virtual table `{owner}`, whose module is not known here"
-                )),
-                None => (self.config.exclude.iter())
-                    .find(|pattern| glob(pattern, &entry.name))
-                    .map(|pattern| format!("excluded by the configuration (`{pattern}`)")),
-            },
+            _ => self.unknown_module_of(entry, all)?.map(|owner| {
+                format!("it looks like the inside of the virtual table `{owner}`, whose module is not known here")
+            }),
         })
     }
 
@@ -523,6 +525,11 @@ fn module(sql: &str) -> String {
     let tokens = super::sql::tokens(sql);
     let using = tokens.iter().position(|t| t.is("USING"));
     using.and_then(|at| tokens.get(at + 1)?.name()).unwrap_or_default()
+}
+
+/// What leaves a table out, of that which the configuration says.
+pub fn excluding<'c>(config: &'c DatabaseConfig, table: &str) -> Option<&'c String> {
+    config.exclude.iter().find(|pattern| glob(pattern, table))
 }
 
 /// Does the name match a pattern in which `*` stands for any run of characters? ASCII case does not count.

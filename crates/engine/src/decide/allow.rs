@@ -66,20 +66,34 @@ impl Database {
     ///
     /// [`Error::Unknown`], or [`Error::StillHeld`] where it can't be applied.
     pub fn allow(&mut self, id: &str, anyway: bool, now: Millis) -> Result<Resolved, EngineError> {
-        let side = self.read(now, |txn| {
-            let found = txn.waiting()?.into_iter().find(|w| w.id == id);
-            let waits = found.ok_or_else(|| EngineError::from(Error::Unknown { id: id.to_owned() }))?;
-            let class = txn.class(waits.t, waits.leader)?;
-            let shown = !txn.anchors(&class)?.is_empty();
-            Ok(match (waits.reason, shown) {
-                // Of a row that is gone the edit waits, and of one that is shown the delete.
-                (ConflictKind::UpdateDelete, false) | (ConflictKind::DeleteUpdate, true) => Side::Winner,
-                _ => Side::Loser,
-            })
-        })?;
-        let choice = Choice { conflict: id.to_owned(), keep: Keep::All(side), anyway };
-        let mut done = self.resolve(&[choice], now)?;
+        let mut done = self.allow_all(&[id.to_owned()], anyway, now)?;
         done.pop().ok_or_else(|| Error::Unknown { id: id.to_owned() }.into())
+    }
+
+    /// The same of several things: all of them, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// As of one, for the first that can't pass.
+    pub fn allow_all(&mut self, ids: &[String], anyway: bool, now: Millis) -> Result<Vec<Resolved>, EngineError> {
+        let choices = self.read(now, |txn| {
+            let waiting = txn.waiting()?;
+            ids.iter()
+                .map(|id| {
+                    let found = waiting.iter().find(|w| w.id == *id);
+                    let waits = found.ok_or_else(|| EngineError::from(Error::Unknown { id: id.clone() }))?;
+                    let class = txn.class(waits.t, waits.leader)?;
+                    let shown = !txn.anchors(&class)?.is_empty();
+                    let side = match (waits.reason, shown) {
+                        // Of a row that is gone the edit waits, and of one that is shown the delete.
+                        (ConflictKind::UpdateDelete, false) | (ConflictKind::DeleteUpdate, true) => Side::Winner,
+                        _ => Side::Loser,
+                    };
+                    Ok(Choice { conflict: id.clone(), keep: Keep::All(side), anyway })
+                })
+                .collect::<Result<Vec<_>, EngineError>>()
+        })?;
+        self.resolve(&choices, now)
     }
 
     /// Lets through everything that a person has put aside, or that came from these replicas while everything of theirs

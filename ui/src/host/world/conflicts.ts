@@ -9,6 +9,7 @@ import type {
   ConflictView,
   HeldRow,
   HoldReason,
+  Mismatch,
   RowName,
 } from "../host";
 import { before, HOUR, integer, MINUTE, nothing, row, secret, text } from "./make";
@@ -176,6 +177,24 @@ function held(
 }
 
 /** What is held because the two sides have a table differently. */
+/** The same tables, as each side says it after a session. */
+export const mismatches = (peer: string): Mismatch[] => [
+  {
+    database: "scouting",
+    table: "pit_scouting_data",
+    kind: "column_missing",
+    says: "this server has no column drivetrain_v2; what it holds is kept until it has",
+    here: true,
+  },
+  {
+    database: "scouting",
+    table: "alliance_note",
+    kind: "table_missing",
+    says: `${peer} has no such table, or does not sync it; its rows are held there`,
+    here: false,
+  },
+];
+
 export const unlike = (): HeldRow[] => [
   held(
     "h11",

@@ -20,6 +20,7 @@ export function database(name: string, rows: string, over: Partial<DatabaseView>
     pending: "0",
     held: "0",
     capture: { kind: "ok" },
+    history: null,
     ...over,
   };
 }
@@ -38,6 +39,7 @@ export function peer(name: string, over: Partial<PeerView> = {}): PeerView {
     capture: { kind: "ok" },
     last_run_at: before(4 * MINUTE),
     error: null,
+    unlike: [],
     ...over,
   };
 }

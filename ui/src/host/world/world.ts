@@ -1,6 +1,6 @@
 // The scripted world as a host: three servers of a scouting application, everything well. What is decided in it stays
 // decided, so that whole ways through the screens can be walked.
-import type { ConflictState, Decided, Host } from "../host";
+import type { AddressView, ConflictState, Decided, Host } from "../host";
 import * as compare from "./compare";
 import * as conflicts from "./conflicts";
 import * as history from "./history";
@@ -18,6 +18,7 @@ export function world(): Host {
   let values = settings.settings();
   let peers = settings.peers();
   let atLogin = false;
+  let place: AddressView = { listens: "0.0.0.0:7467", told: "10.4.1.20:7467", here_only: false, own: true };
   const past = runs.runs();
   const heldReasons = (reason: string | null) => held.filter((h) => reason === null || h.reason === reason);
   const find = <T extends { id: string }>(all: T[], id: string): T => {
@@ -77,7 +78,7 @@ export function world(): Host {
         Array.from({ length: 412 }, (_, n) => row("team_list_entry", String(n + 200))),
         ask,
       ),
-    allowDeletes: async ({ id }) => {
+    decideDeletes: async ({ id }) => {
       guarded = guarded.filter((g) => g.id !== id);
     },
 
@@ -117,9 +118,9 @@ export function world(): Host {
       ),
     heldRow: async ({ id, reveal }) => conflicts.heldDiff(find(held, id).row, reveal),
     retryHeld: async () => ({ applied: "0", held: count(held.length) }),
-    allowHeld: async ({ id }) => {
-      held = held.filter((h) => h.id !== id);
-      return { applied: "1", held: count(held.length) };
+    allowHeld: async ({ ids }) => {
+      held = held.filter((h) => !ids.includes(h.id));
+      return { allowed: count(ids.length), held: count(held.length), refused: [] };
     },
 
     runs: async (ask) =>
@@ -153,7 +154,38 @@ export function world(): Host {
       row: ask.row,
       lives: ask.row.key !== "18",
     }),
-    restore: async () => {},
+    restore: async ({ row, children }) => ({ key: row.key, children: children ? "2" : "0" }),
+    same: async ({ row, other }) => ({ kept: row, archived: other }),
+    apart: async ({ row }) => ({ rows: [row, { ...row, key: "1043" }], waiting: "0" }),
+
+    doctor: async ({ database }) => [
+      {
+        database: database ?? "scouting",
+        findings: [
+          "the trigger for updates of `match` was missing",
+          "in the table `match` 3 writes were not captured; they are known now",
+        ],
+        repaired: true,
+      },
+    ],
+    backup: async ({ database }) => ({
+      file: `/home/mentor/${database}-copy.db`,
+      sha256: "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b",
+    }),
+    chooseFolder: async () => "/srv/scouting",
+    migrate: async ({ database }) => ({
+      exit: 0,
+      findings: ["the table `pit_scouting_data` was rebuilt with the new column drivetrain_v2"],
+      backup: `/home/mentor/.local/share/lockstep/backups/${database}-before-migration.db`,
+      printed: "INFO  [alembic.runtime.migration] Running upgrade 4f1c -> 9ad2, drivetrain\n",
+    }),
+    restored: async ({ meaning }) => ({
+      copy: "/home/mentor/.local/share/lockstep/backups/scouting-restored.db",
+      inserts: meaning === "rejoin" ? "0" : "14",
+      updates: meaning === "rejoin" ? "0" : "203",
+      deletes: meaning === "rejoin" ? "0" : "61",
+      run: overview.syncRun(),
+    }),
 
     init: async () => {},
     chooseFiles: async () => [
@@ -184,6 +216,11 @@ export function world(): Host {
     pair: async ({ as }) => ({ peers: [overview.peerRun(as)] }),
 
     tables: async () => configured,
+    include: async ({ database, table, config }) => {
+      configured = configured.map((t) =>
+        t.database === database && t.table === table ? { ...t, config, synced: true } : t,
+      );
+    },
     configure: async ({ database, table, config }) => {
       configured = configured.map((t) =>
         t.database === database && t.table === table ? { ...t, config, synced: !config.exclude } : t,
@@ -194,6 +231,11 @@ export function world(): Host {
       peers = peers.map((p) =>
         p.name === peer ? { ...p, shares: [...p.shares.filter((s) => s.what !== share.what), share] } : p,
       );
+      return share.without.includes("email")
+        ? [
+            "users.user.email must not be NULL and has no default: rows that begin on one side will wait on the other",
+          ]
+        : [];
     },
     setPeerReview: async ({ peer, review }) => {
       peers = peers.map((p) => (p.name === peer ? { ...p, review } : p));
@@ -209,15 +251,22 @@ export function world(): Host {
     },
     cleanup: async () => ({
       removed: [
-        { kind: "archived values", rows: "4120", bytes: "918204" },
-        { kind: "tombstones", rows: "88", bytes: "7040" },
-        { kind: "runs", rows: "0", bytes: "0" },
+        { kind: "Traces of deleted rows", rows: "88" },
+        { kind: "Conflicts that were looked at", rows: "12" },
+        { kind: "Replaced values", rows: "4120" },
+        { kind: "Past runs", rows: "0" },
       ],
     }),
+    address: async () => place,
+    setAddress: async ({ listen, tell }) => {
+      const told = { found: listen, nowhere: null, address: "address" in tell ? tell.address : listen };
+      place = { ...place, listens: listen, told: told[tell.kind], here_only: listen.startsWith("127.") };
+    },
     startsAtLogin: async () => atLogin,
     setStartAtLogin: async ({ on }) => {
       atLogin = on;
     },
     desktopIsDark: async () => null,
+    quit: async () => {},
   };
 }
