@@ -104,7 +104,8 @@ lockstep.toml, beside the first database or given with --config:
 
     /// Say how one table is synced from now on; both nodes have to say the same of its policies
     #[command(after_help = "\
-What says which row is which (identity, references, exclude) is settled by `attach`.
+What says which row is which (identity, references) is settled by `attach`. A table that `exclude` left out is synced
+when it is attached again without that.
 
 Examples:
   lockstep configure scouting.team --policy review

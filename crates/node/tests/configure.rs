@@ -86,6 +86,17 @@ async fn a_table_that_was_left_out_is_synced_when_a_person_says_so() {
     assert_eq!(pit.texts("SELECT CAST(number AS TEXT) FROM log_a"), ["1", "2"]);
     let again = hq.node.include("d.log_a", &review).unwrap_err();
     assert!(again.to_string().contains("left out"), "{again}");
+
+    // The configuration beside the file says the same when it is attached again; what is synced it can't leave out.
+    let say = |toml: &str| std::fs::write(hq.dir.path().join("lockstep.toml"), toml).unwrap();
+    let attach = || Attach { databases: vec![("d".into(), hq.dir.path().join("d.db"))], ..Attach::default() };
+    say("[databases.d]\nexclude = ['team']\ntables.log_a.policy = 'review'");
+    let refused = hq.node.attach(&attach(), &mut |_, _, _| {}).await.unwrap_err();
+    assert_eq!(refused.code(), "settled", "{refused}");
+    assert_eq!(out(&hq), [("log_b".into(), true, 1)]);
+    say("[databases.d]\ntables.log_a.policy = 'review'");
+    hq.node.attach(&attach(), &mut |_, _, _| {}).await.unwrap();
+    assert_eq!(out(&hq), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

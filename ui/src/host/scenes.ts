@@ -1,6 +1,7 @@
 // Every state of every screen, for the tests and for designing. Names and files are invented.
 import type { Host, HostEvent, Screen, Task } from "./host";
 import { fails, inTurn, type Scene, silent } from "./scripted";
+import { crowded } from "./world/crowded";
 import { hostile } from "./world/hostile";
 import {
   before,
@@ -441,6 +442,19 @@ const screenScenes = {
   setupHostile: () => on("setup", hostile(world())),
 };
 
-export const scenes = { ...overviewScenes, ...screenScenes } satisfies Record<string, () => Scene>;
+/** Much of everything, on every screen. */
+const crowdedScenes = {
+  overviewCrowded: () => on("overview", crowded(world())),
+  pendingCrowded: () => on("pending", crowded(world())),
+  conflictsCrowded: () => on("conflicts", crowded(world())),
+  compareCrowded: () => on("compare", crowded(world())),
+  historyCrowded: () => on("history", crowded(world())),
+  settingsCrowded: () => on("settings", crowded(world())),
+};
+
+export const scenes = { ...overviewScenes, ...screenScenes, ...crowdedScenes } satisfies Record<
+  string,
+  () => Scene
+>;
 
 export type SceneName = keyof typeof scenes;

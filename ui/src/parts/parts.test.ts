@@ -1,9 +1,12 @@
+import { render, screen } from "@testing-library/svelte";
+import userEvent from "@testing-library/user-event";
 import { describe, expect, test } from "vitest";
 import type { Page, Span } from "../host/host";
 import { blob, integer, nothing, row, secret, text } from "../host/world/make";
 import { percent, reliability } from "../overview/reliability";
 import { asTypedJson } from "./copy";
 import { Rows } from "./rows.svelte";
+import Value from "./Value.svelte";
 
 describe("a copied row", () => {
   test("keeps every digit and every type, and hides what is hidden", () => {
@@ -26,6 +29,19 @@ describe("a copied row", () => {
         token: { hidden: true },
       },
     });
+  });
+});
+
+describe("a long value", () => {
+  test("shows its beginning, and the rest when a person asks", async () => {
+    const cell = { ...text("x".repeat(4000)), bytes: "10000", cut: true };
+    render(Value, { cell });
+    expect(screen.getByText(`${"x".repeat(300)}…`)).toBeVisible();
+    expect(screen.getByText("10,000 bytes in all")).toBeVisible();
+    await userEvent.click(screen.getByRole("button", { name: "Show more" }));
+    expect(screen.getByText(`${"x".repeat(4000)}…`)).toBeVisible();
+    await userEvent.click(screen.getByRole("button", { name: "Show less" }));
+    expect(screen.getByText(`${"x".repeat(300)}…`)).toBeVisible();
   });
 });
 
