@@ -143,7 +143,7 @@ impl Day {
                 self.weather();
             }
             if self.r.chance(6) {
-                self.back_up_or_restore()?;
+                self.break_history()?;
             }
             if self.r.chance(6) {
                 let k = self.r.below(50);
@@ -182,23 +182,36 @@ impl Day {
         }
     }
 
-    /// A node makes a backup, or gets back the one it has, once a peer knows everything that would be lost.
-    fn back_up_or_restore(&mut self) -> Result<(), String> {
+    /// A node makes a backup, or gets back the one it has, or a copy of another node's files as they are now. Its
+    /// application goes on with them before anybody notices, and so does that of the other node.
+    fn break_history(&mut self) -> Result<(), String> {
         let nodes = self.world.nodes.len();
         let n = self.r.below(nodes);
         let Some(backups) = &mut self.backups else { return Ok(()) };
-        let Some(backup) = backups[n].take() else {
+        let own = backups[n].take();
+        let of = self.r.chance(40).then(|| (n + 1 + self.r.below(nodes - 1)) % nodes);
+        if own.is_none() && of.is_none() {
             backups[n] = Some(self.world.backup(n)?);
             return Ok(());
-        };
+        }
+        // Once a peer knows everything that would be lost.
         let peer = (n + 1 + self.r.below(nodes - 1)) % nodes;
         self.world.step += 1;
         self.network.quietly(|network| network.session(&mut self.world, (n, peer), None, &mut self.r))?;
-        if self.world.knows_all_of(peer, n) {
-            self.network.seen.note("restored from a backup");
-            self.world.restore(n, &backup)?;
+        if !self.world.knows_all_of(peer, n) {
+            return Ok(());
         }
-        Ok(())
+        self.network.seen.note(if of.is_some() { "copied from another node" } else { "restored from a backup" });
+        let files = match (of, own) {
+            (Some(other), _) => Some(self.world.backup(other)?),
+            (None, own) => own,
+        };
+        let mut writes = || (0..self.r.below(4)).map(|_| Statement::random(&mut self.r)).collect::<Vec<_>>();
+        let (here, there) = (writes(), writes());
+        if let Some(other) = of {
+            self.world.application(other, &there);
+        }
+        files.map_or(Ok(()), |files| self.world.restore(n, &files, &here))
     }
 
     /// Everything is healed: sessions between all have to be verified within a bounded number of rounds, and then the

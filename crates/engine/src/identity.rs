@@ -429,12 +429,7 @@ impl Txn<'_> {
                 let rec = &self.births[s].rec;
                 let (Some(id), true) = (rec.origin, rec.alone) else { continue };
                 let (began, copies) = self.began_as(s);
-                let candidates = if is_natural {
-                    self.rows_of_origin(t, id, copies)?
-                } else {
-                    self.row_of_id(t, id, copies)?.into_iter().collect()
-                };
-                for b in candidates {
+                for b in self.began_alike(t, table, id, copies)? {
                     let mine = self.class(t, b)?;
                     let members = self.members(&mine)?;
                     let there = |rec: &Record| rec.alone && rec.origin == Some(id);
@@ -466,19 +461,17 @@ impl Txn<'_> {
         (began, began == Began::Copies && self.births[i].rec.is_older_than_capture())
     }
 
-    /// The birth whose row has this id here; of copies also that of the row that had it last.
-    fn row_of_id(&mut self, t: u32, id: i64, copies: bool) -> Result<Option<LocalDot>, Error> {
-        Ok(match self.by_key(t, &LocalKey::Id(id))? {
-            Some(i) => Some(self.births[i].b),
-            None => self.last_at(t, id)?.filter(|_| copies),
-        })
+    /// Births that may be a row that was there under this id: of copies those that began as it did, whatever id they have
+    /// by now and whoever has theirs; else the one whose row has the id here.
+    fn began_alike(&mut self, t: u32, table: &Table, id: i64, copies: bool) -> Result<Vec<LocalDot>, Error> {
+        if copies {
+            return self.rows_of_origin(t, id);
+        }
+        let has_it = if table.surrogate().is_some() { self.by_key(t, &LocalKey::Id(id))? } else { None };
+        Ok(has_it.map(|i| self.births[i].b).into_iter().collect())
     }
 
-    /// Of copies: the births of rows without a surrogate id that began as this one did.
-    fn rows_of_origin(&mut self, t: u32, origin: i64, copies: bool) -> Result<Vec<LocalDot>, Error> {
-        if !copies {
-            return Ok(Vec::new());
-        }
+    fn rows_of_origin(&mut self, t: u32, origin: i64) -> Result<Vec<LocalDot>, Error> {
         if self.s.is_copy {
             let mut q = self.c.prepare_cached("SELECT b FROM _lockstep_origin WHERE t = ?1 AND o = ?2 ORDER BY b")?;
             let births = q.query_map(params![t, origin], |r| Ok(LocalDot(r.get(0)?)))?;
@@ -518,12 +511,9 @@ impl Txn<'_> {
     }
 
     pub fn note_origin(&self, t: u32, origin: i64, b: LocalDot) -> Result<(), Error> {
-        // Of others the id itself says which row it was.
-        if self.s.t(t).table.as_ref().is_none_or(|table| table.surrogate().is_none()) {
-            self.c
-                .prepare_cached("INSERT OR IGNORE INTO _lockstep_origin (t, o, b) VALUES (?1, ?2, ?3)")?
-                .execute(params![t, origin, b.0])?;
-        }
+        self.c
+            .prepare_cached("INSERT OR IGNORE INTO _lockstep_origin (t, o, b) VALUES (?1, ?2, ?3)")?
+            .execute(params![t, origin, b.0])?;
         Ok(())
     }
 
@@ -568,12 +558,7 @@ impl Txn<'_> {
         for &s in sources {
             let (Some(id), true) = (self.births[s].rec.origin, self.births[s].rec.alone) else { continue };
             let copies = self.began_as(s).1;
-            let candidates = if table.surrogate().is_none() {
-                self.rows_of_origin(t, id, copies)?
-            } else {
-                self.row_of_id(t, id, copies)?.into_iter().collect()
-            };
-            for b in candidates {
+            for b in self.began_alike(t, &table, id, copies)? {
                 if let Some(i) = self.find(t, b)?
                     && self.births[i].rec.alone
                     && self.class(t, b)?.leader != class.leader

@@ -206,3 +206,15 @@ fn what_several_copies_say_is_one_side_of_one_conflict() {
         }
     }
 }
+
+#[test]
+fn a_row_of_copies_that_got_another_id_is_known_again_though_a_new_row_has_its_old_one() {
+    for items in [1, 1000] {
+        let (_d, a, b) = copies("UPDATE p SET id = 4 WHERE id = 1; INSERT INTO p VALUES (1, NULL, 'new', 'y')", "");
+        pull_by(&a, &b, items);
+        assert_eq!(a.rows("SELECT id, x FROM p ORDER BY id"), ["1 new", "4 there"], "{items}");
+        pull_by(&b, &a, items);
+        settle(&[&a, &b]);
+        assert_eq!(b.rows("SELECT x FROM p ORDER BY x"), ["new", "there"], "{items}");
+    }
+}

@@ -1,14 +1,17 @@
-//! What breaks in on a node: it goes down inside a transaction, or gets its files back from a backup.
+//! What breaks in on a node: it goes down inside a transaction, or gets its files back from a backup, or those of another.
 use super::super::oracle::Snapshot;
+use super::super::schedule::Statement;
 use super::{Checked, World};
 use crate::replicas::BREAK;
 use lockstep_engine::change::Batch;
 use lockstep_engine::database::Applied;
 use lockstep_engine::id::ReplicaId;
+use lockstep_engine::lineage::Continuity;
 use rusqlite::Connection;
 
 /// All files of a node, as they were.
 pub struct Backup {
+    of: usize,
     files: Vec<Vec<u8>>,
     late: bool,
 }
@@ -54,7 +57,7 @@ impl World {
             r.app.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("nobody else is there");
             std::fs::read(&r.path).expect("the file")
         });
-        Ok(Backup { files: files.collect(), late: self.nodes[n].late })
+        Ok(Backup { of: n, files: files.collect(), late: self.nodes[n].late })
     }
 
     /// Does this node know everything that the other knows?
@@ -67,28 +70,23 @@ impl World {
         })
     }
 
-    /// A node's files become what they were, and it begins a new incarnation. What it alone has of what it wrote since
-    /// is gone with them, so a peer has to know it all.
-    pub fn restore(&mut self, n: usize, backup: &Backup) -> Checked {
+    /// A node's files become those of a backup, its own or another node's, its application goes on with them, and then its
+    /// marks say that this is not the history that it remembers: it begins a new incarnation. What it alone has of what it
+    /// wrote is gone with its files, so a peer has to know it all.
+    pub fn restore(&mut self, n: usize, backup: &Backup, on: &[Statement]) -> Checked {
         if self.trace {
-            eprintln!("{} {n} is restored", self.step);
+            eprintln!("{} {n} gets back the files of {}", self.step, backup.of);
         }
-        let now = self.now(n);
-        for (db, bytes) in backup.files.iter().enumerate() {
-            let r = &mut self.nodes[n].dbs[db];
+        let mut remembered = Vec::new();
+        for (r, bytes) in self.nodes[n].dbs.iter_mut().zip(&backup.files) {
+            let open = r.open();
+            remembered.push((open.replica().map_err(|e| e.to_string())?, open.mark().map_err(|e| e.to_string())?));
+            drop(open);
             let keys: i64 = r.app.query_row("PRAGMA foreign_keys", [], |r| r.get(0)).expect("a pragma");
             r.app = Connection::open_in_memory().expect("a place to wait");
             std::fs::write(&r.path, bytes).expect("the file is put back");
             r.app = Connection::open(&r.path).expect("it opens");
             r.app.execute_batch(&format!("PRAGMA foreign_keys = {keys}; PRAGMA synchronous = OFF")).expect("pragmas");
-            let mut id = [0xb0; 16];
-            id[0] = n as u8;
-            id[1] = db as u8;
-            id[8..].copy_from_slice(&self.step.to_be_bytes());
-            let mut open = r.open();
-            let old = open.replica().map_err(|e| e.to_string())?;
-            open.begin_incarnation(old, ReplicaId(id), now).map_err(|e| format!("a new incarnation: {e}"))?;
-            open.live_on(&r.host(), now).map_err(|e| format!("where it lives: {e}"))?;
         }
         let node = &mut self.nodes[n];
         (node.late, node.at_rest) = (backup.late, false);
@@ -97,6 +95,22 @@ impl World {
         node.stamped.retain(|_, _| false);
         self.oracle.texts.values_mut().filter(|x| x.node == n).for_each(|x| x.exempt = true);
         self.note_ids(n);
+        self.application(n, on);
+        let now = self.now(n);
+        for (db, (was, mark)) in remembered.into_iter().enumerate() {
+            let r = &self.nodes[n].dbs[db];
+            let mut open = r.open();
+            let old = open.replica().map_err(|e| e.to_string())?;
+            let stayed = old == was && open.mark().map_err(|e| e.to_string())? == mark;
+            if old == was && !stayed && open.continues(mark).map_err(|e| e.to_string())? == Continuity::Continues {
+                return Err(format!("{n} got back an older file, and nobody can tell by its marks"));
+            }
+            let mut id = [0xb0; 16];
+            (id[0], id[1]) = (n as u8, db as u8);
+            id[8..].copy_from_slice(&self.step.to_be_bytes());
+            open.begin_incarnation(old, ReplicaId(id), now).map_err(|e| format!("a new incarnation: {e}"))?;
+            open.live_on(&r.host(), now).map_err(|e| format!("where it lives: {e}"))?;
+        }
         Ok(())
     }
 }

@@ -122,7 +122,7 @@ impl World {
     /// A delete and an edit that stand against each other under review: a person says which of them it is.
     fn decide_delete(&mut self, n: usize, r: &mut Prng) -> bool {
         let mut any = false;
-        let at = self.now(n);
+        let (at, before) = (self.now(n), self.snapshot(n));
         for d in &self.nodes[n].dbs {
             let mut db = d.open();
             let waits = |h: &Held| matches!(h.reason, ConflictKind::UpdateDelete | ConflictKind::DeleteUpdate);
@@ -136,6 +136,8 @@ impl World {
                 }
             }
         }
+        let after = self.snapshot(n);
+        self.oracle.decided(&self.schema, &before, &after);
         any
     }
 
@@ -260,7 +262,7 @@ impl World {
                 let tag_shown =
                     table.tag().is_some_and(|p| snap[f.table].iter().any(|r| text(&r.values[p]) == Some(tag.as_str())));
                 let alone = self.oracle.facts.keys().filter(|o| classes.same(o, tag)).count() == 1;
-                if f.deleted && f.writers.len() == 1 && alone && tag_shown && !referred.contains(tag) {
+                if f.deleted && !f.kept && f.writers.len() == 1 && alone && tag_shown && !referred.contains(tag) {
                     return Err(format!("node {n}: {tag} is there, though it was deleted where it was written"));
                 }
             }

@@ -28,6 +28,8 @@ pub struct Fact {
     pub table: usize,
     pub home: usize,
     pub deleted: bool,
+    /// A person decided something while it was shown, though an application had deleted it.
+    pub kept: bool,
     /// Nodes whose application wrote it.
     pub writers: BTreeSet<usize>,
     pub sealed: Option<usize>,
@@ -56,7 +58,7 @@ pub struct Text {
     pub over: Option<String>,
     /// Its home need not keep it.
     pub exempt: bool,
-    /// It came to other nodes with a copy of the file.
+    /// It came to other nodes with a copy of the file, or a decision may have written it again: under a dot of its own.
     pub copied: bool,
 }
 
@@ -254,6 +256,33 @@ impl Oracle {
         }
     }
 
+    /// A person decided something on a node: rows may be gone or back, and references to what is gone be empty.
+    pub fn decided(&mut self, schema: &Schema, before: &Snapshot, after: &Snapshot) {
+        for (t, table) in schema.tables.iter().enumerate() {
+            let (old, new) = (by_tag(table, &before[t]), by_tag(table, &after[t]));
+            for (tag, f) in self.facts.iter_mut().filter(|(_, f)| f.table == t) {
+                match new.get(tag.as_str()) {
+                    None => f.deleted |= old.contains_key(tag.as_str()),
+                    Some(row) => {
+                        f.kept |= f.deleted;
+                        f.nulled.extend(table.refs().into_iter().filter(|&p| row.values[p] == Value::Null));
+                    }
+                }
+            }
+            for (tag, row) in &new {
+                for v in &row.values {
+                    if let Some(x) = text(v).and_then(|s| self.texts.get_mut(s)) {
+                        x.copied = true;
+                    }
+                }
+                // What a version that came back took the place of.
+                for v in old.get(tag).iter().flat_map(|o| &o.values).filter(|v| !row.values.contains(v)) {
+                    self.replaced(v, !table.history);
+                }
+            }
+        }
+    }
+
     /// Nobody watches a column, or a table, before it is known: no trigger names what a migration has just added, and what
     /// the audit finds after it is a difference, without what was there before (design, capture).
     fn is_unwatched(&self, table: &Table, column: usize, node: usize) -> bool {
@@ -267,9 +296,12 @@ impl Oracle {
         }
     }
 
-    /// Lockstep comes now: what was replaced before, nobody kept.
+    /// Lockstep comes now: what was replaced before, nobody kept, and what is there has the lowest stamp.
     pub fn began(&mut self) {
-        self.texts.values_mut().for_each(|t| t.exempt |= t.replaced);
+        for t in self.texts.values_mut() {
+            t.exempt |= t.replaced;
+            t.at = 0;
+        }
     }
 
     /// The rows came to all nodes with a copy of a file.
