@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::id::{Host, Stamp};
 use crate::record::{Cell, Col, LocalDot, Register};
 use crate::rule::{Rule, applies};
+use crate::store::EDGES_AT;
 use crate::transaction::{DotOf, Txn};
 use rusqlite::params;
 use smallvec::{SmallVec, smallvec};
@@ -49,10 +50,10 @@ impl Txn<'_> {
     pub fn edges_at(&mut self, t: u32, b: LocalDot) -> Result<&mut Vec<Edge>, Error> {
         if !self.edges.contains_key(&(t, b)) {
             let mut list = Vec::new();
-            let mut q = self.c.prepare_cached(
-                "SELECT a, b, kind, d, stamp FROM _lockstep_alias WHERE t = ?1 AND a = ?2
-                 UNION ALL SELECT a, b, kind, d, stamp FROM _lockstep_alias WHERE t = ?1 AND b = ?2",
-            )?;
+            let [from, to] = EDGES_AT;
+            let mut q = self.c.prepare_cached(&format!(
+                "SELECT a, b, kind, d, stamp {from} UNION ALL SELECT a, b, kind, d, stamp {to}"
+            ))?;
             let mut rows = q.query(params![t, b.0])?;
             while let Some(r) = rows.next()? {
                 list.push(Edge {

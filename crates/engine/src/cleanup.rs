@@ -10,7 +10,7 @@ use crate::id::{Millis, Vectors};
 use crate::key::LocalKey;
 use crate::record::{Existence, LocalDot, Record};
 use crate::report::Cleaned;
-use crate::store::{self, ARCHIVED, damaged};
+use crate::store::{self, ARCHIVED, EDGES_AT, damaged};
 use crate::transaction::Txn;
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -236,17 +236,18 @@ fn is_old(rec: &Record, before: Millis) -> bool {
 
 /// Does nothing refer to it, and is nothing of it kept for a reason of its own?
 fn is_unread_nowhere(txn: &Txn<'_>, t: u32, b: LocalDot) -> Result<bool, Error> {
+    let [from, to] = EDGES_AT;
     Ok(txn
         .c
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT NOT EXISTS (SELECT 1 FROM _lockstep_link WHERE pt = ?1 AND p = ?2)
                AND NOT EXISTS (SELECT 1 FROM _lockstep_conflict WHERE t = ?1 AND b = ?2)
                AND NOT EXISTS (SELECT 1 FROM _lockstep_decision WHERE t = ?1 AND b = ?2)
                AND NOT EXISTS (SELECT 1 FROM _lockstep_archive WHERE t = ?1 AND b = ?2 AND why <> 0)
-               AND NOT EXISTS (SELECT 1 FROM _lockstep_alias WHERE t = ?1 AND (a = ?2 OR b = ?2))
+               AND NOT EXISTS (SELECT 1 {from}) AND NOT EXISTS (SELECT 1 {to})
                AND NOT EXISTS (SELECT 1 FROM _lockstep_held WHERE t = ?1 AND b = ?2)
                AND NOT EXISTS (SELECT 1 FROM _lockstep_future WHERE t = ?1 AND b = ?2)",
-        )?
+        ))?
         .query_row(params![t, b.0], |r| r.get(0))?)
 }
 

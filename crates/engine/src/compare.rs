@@ -20,7 +20,7 @@ use crate::id::{Dot, Millis, Vector};
 use crate::key::LocalKey;
 use crate::listing::vector_of;
 use crate::record::{Cell as Held, Col, LocalDot, Record};
-use crate::store::damaged;
+use crate::store::{EDGES_AT, damaged};
 use crate::transaction::Txn;
 use crate::transaction::future::Future;
 use crate::value::Value;
@@ -301,10 +301,8 @@ impl Txn<'_> {
             }
         }
         let mut aliases = BTreeSet::new();
-        let mut q = self.c.prepare_cached(
-            "SELECT a, b, kind, d FROM _lockstep_alias WHERE t = ?1 AND a = ?2
-             UNION SELECT a, b, kind, d FROM _lockstep_alias WHERE t = ?1 AND b = ?2",
-        )?;
+        let [from, to] = EDGES_AT;
+        let mut q = self.c.prepare_cached(&format!("SELECT a, b, kind, d {from} UNION SELECT a, b, kind, d {to}"))?;
         let mut edges = q.query(params![t, b.0])?;
         while let Some(r) = edges.next()? {
             let (one, other) = self.pair(LocalDot(r.get(0)?), LocalDot(r.get(1)?));

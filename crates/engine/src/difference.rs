@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::id::{Dot, Millis, ReplicaId};
 use crate::listing::short_id;
 use crate::record::{Cell, Col, LocalDot, Register, decode_cell, encode_cell};
-use crate::store::damaged;
+use crate::store::{EDGES_AT, damaged};
 use crate::transaction::Txn;
 use crate::waiting::{Source, Waiting};
 use rusqlite::{OptionalExtension, params};
@@ -101,7 +101,8 @@ impl Txn<'_> {
     fn dots_of(&mut self, t: u32, b: LocalDot) -> Result<Vec<Dot>, Error> {
         let Some(i) = self.find(t, b)? else { return Ok(Vec::new()) };
         let mut dots: BTreeSet<Dot> = self.births[i].rec.entries.iter().map(|e| self.dot(e.write.dot)).collect();
-        let mut q = self.c.prepare_cached("SELECT d FROM _lockstep_alias WHERE t = ?1 AND (a = ?2 OR b = ?2)")?;
+        let [from, to] = EDGES_AT;
+        let mut q = self.c.prepare_cached(&format!("SELECT d {from} UNION SELECT d {to}"))?;
         let edges = q.query_map(params![t, b.0], |r| Ok(LocalDot(r.get(0)?)))?;
         for d in edges {
             dots.insert(self.dot(d?));

@@ -52,6 +52,7 @@ CREATE INDEX _lockstep_archive_b ON _lockstep_archive (t, b);
 CREATE TABLE _lockstep_held (t INTEGER, b INTEGER, col INTEGER, d INTEGER, reason INTEGER, wt INTEGER, wb INTEGER, at INTEGER NOT NULL,
   PRIMARY KEY (t, b, col, d, reason)) WITHOUT ROWID;
 CREATE INDEX _lockstep_held_wait ON _lockstep_held (wt, wb) WHERE wt IS NOT NULL;
+CREATE INDEX _lockstep_held_reason ON _lockstep_held (reason, t);
 CREATE TABLE _lockstep_difference (t INTEGER, b INTEGER, col INTEGER, r INTEGER NOT NULL, d INTEGER NOT NULL,
   at INTEGER NOT NULL, lives INTEGER NOT NULL, there BLOB, PRIMARY KEY (t, b, col)) WITHOUT ROWID;
 CREATE TABLE _lockstep_future (t INTEGER, d INTEGER, n INTEGER, stamp INTEGER NOT NULL, b INTEGER NOT NULL, body BLOB NOT NULL,
@@ -64,6 +65,13 @@ CREATE TABLE _lockstep_origin (t INTEGER, o INTEGER, b INTEGER, PRIMARY KEY (t, 
 CREATE TABLE _lockstep_moved (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, b INTEGER NOT NULL);
 CREATE TABLE _lockstep_followed (database TEXT PRIMARY KEY, n INTEGER NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
 ";
+
+/// Edges at a birth: its `a`, and its `b`. The index is named, or SQLite takes the primary key by its first column, which is
+/// a walk through all edges of the table.
+pub const EDGES_AT: [&str; 2] = [
+    "FROM _lockstep_alias WHERE t = ?1 AND a = ?2",
+    "FROM _lockstep_alias INDEXED BY _lockstep_alias_b WHERE t = ?1 AND b = ?2",
+];
 
 /// Creates our tables. In a transaction of the caller.
 pub fn create(c: &Connection) -> Result<(), Error> {

@@ -101,6 +101,7 @@ fn to_format_4(c: &Connection) -> Result<(), Error> {
         "ALTER TABLE _lockstep_replica ADD COLUMN host BLOB;
          ALTER TABLE _lockstep_mark ADD COLUMN own BLOB;
          ALTER TABLE _lockstep_past ADD COLUMN heir INTEGER;
+         CREATE INDEX _lockstep_held_reason ON _lockstep_held (reason, t);
          CREATE TABLE _lockstep_origin (t INTEGER, o INTEGER, b INTEGER, PRIMARY KEY (t, o, b)) WITHOUT ROWID;",
     )?;
     let is_copy: bool =

@@ -130,7 +130,7 @@ fn a_copy_of_an_earlier_format_knows_its_rows_by_what_they_were() {
     let before = known();
     assert_eq!(before.len(), 2);
     r.sql(
-        "DROP TABLE _lockstep_origin; ALTER TABLE _lockstep_replica DROP COLUMN host;
+        "DROP TABLE _lockstep_origin; DROP INDEX _lockstep_held_reason; ALTER TABLE _lockstep_replica DROP COLUMN host;
          ALTER TABLE _lockstep_mark DROP COLUMN own; ALTER TABLE _lockstep_past DROP COLUMN heir;
          UPDATE _lockstep_meta SET v = 3 WHERE k = 'format'",
     );

@@ -132,3 +132,43 @@ fn rows_of_a_copy_are_known_again_without_a_walk_through_the_table() {
     println!("1,000 rows: {few}; 100,000 rows: {many}");
     assert!(few > 0 && many < 2 * few, "{few} steps, and {many} in the large table");
 }
+
+/// Rows that both sides imported, under ids of their own: becoming one costs each row the same, and so does what follows.
+#[test]
+fn rows_that_two_servers_imported_cost_the_same_in_a_table_of_many() {
+    let each_of = |rows: u64| {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |name: &str, first: u64| {
+            let r = Replica::new(dir.path(), name, SCHEMA);
+            r.sql(&format!(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+                 INSERT INTO team SELECT {first} + i, i, 'team', NULL FROM n"
+            ));
+            r.attach(CONFIG)
+        };
+        let (a, b) = (made("a", 0), made("b", 7));
+        let by = Limit { items: 1_000, bytes: 1 << 20 };
+        let all = |from: &Replica, to: &Replica| {
+            let (mut from, mut to) = (from.open(), to.open());
+            let (harvest, _) = counted(&mut from, |d| d.harvest(now()).unwrap());
+            let mut steps = harvest;
+            loop {
+                let have = to.vectors().unwrap();
+                let (extract, batch) = counted(&mut from, |d| d.extract(&have, by, now()).unwrap());
+                let (apply, _) = counted(&mut to, |d| d.apply(&batch, now()).unwrap());
+                steps += extract + apply;
+                if batch.last {
+                    return steps;
+                }
+            }
+        };
+        let meeting = all(&a, &b) + all(&b, &a);
+        a.sql("UPDATE team SET name = 'of a' WHERE number <= 10");
+        let changes = all(&a, &b);
+        assert_eq!(b.rows("SELECT count(*), sum(name = 'of a') FROM team"), [format!("{rows} 10")]);
+        (meeting / rows, changes)
+    };
+    let (few, many) = (each_of(1_000), each_of(20_000));
+    println!("steps a row of a meeting, and for ten changes: {few:?} of 1,000, {many:?} of 20,000");
+    assert!(many.0 < 2 * few.0 && many.1 < 2 * few.1, "{few:?} of 1,000, {many:?} of 20,000");
+}

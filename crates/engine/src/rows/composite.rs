@@ -360,7 +360,8 @@ impl Txn<'_> {
                 let found: Vec<i64> = self
                     .c
                     .prepare_cached(
-                        "SELECT DISTINCT b FROM _lockstep_held WHERE t = ?1 AND reason = ?2 AND wt IS NULL",
+                        "SELECT DISTINCT b FROM _lockstep_held INDEXED BY _lockstep_held_reason
+                         WHERE t = ?1 AND reason = ?2 AND wt IS NULL",
                     )?
                     .query_map([i64::from(n), reason as i64], |r| r.get(0))?
                     .collect::<Result<_, _>>()?;

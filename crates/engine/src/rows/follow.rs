@@ -30,7 +30,9 @@ impl Txn<'_> {
         }
         let found: Vec<i64> = self
             .c
-            .prepare_cached("SELECT DISTINCT b FROM _lockstep_held WHERE t = ?1 AND reason = ?2")?
+            .prepare_cached(
+                "SELECT DISTINCT b FROM _lockstep_held INDEXED BY _lockstep_held_reason WHERE t = ?1 AND reason = ?2",
+            )?
             .query_map([i64::from(t), ConflictKind::Unique as i64], |r| r.get(0))?
             .collect::<Result<_, _>>()?;
         self.touched.extend(found.into_iter().map(|b| (t, LocalDot(b))));
@@ -42,20 +44,20 @@ impl Txn<'_> {
         if !self.has_held()? {
             return Ok(());
         }
-        let last = self.s.last;
+        // Which of two rows is which is not known before the delta has come to its end.
+        let at_the_end = if self.s.last { ConflictKind::InsertInsert } else { ConflictKind::Constraint };
         let found: Vec<(u32, i64)> = self
             .c
             .prepare_cached(
-                "SELECT DISTINCT h.t, h.b FROM _lockstep_held AS h LEFT JOIN _lockstep_table AS p ON p.n = h.wt
-                 WHERE p.database IS NOT NULL OR h.reason IN (?1, ?2, ?3) OR (?4 AND h.reason = ?5)",
+                "SELECT t, b FROM _lockstep_held WHERE wt IN (SELECT n FROM _lockstep_table WHERE database IS NOT NULL)
+                 UNION SELECT t, b FROM _lockstep_held INDEXED BY _lockstep_held_reason WHERE reason IN (?1, ?2, ?3, ?4)",
             )?
             .query_map(
                 rusqlite::params![
                     ConflictKind::TableMissing as i64,
                     ConflictKind::ColumnMissing as i64,
                     ConflictKind::Constraint as i64,
-                    last,
-                    ConflictKind::InsertInsert as i64
+                    at_the_end as i64
                 ],
                 |r| Ok((r.get(0)?, r.get(1)?)),
             )?
