@@ -62,6 +62,9 @@ struct Before {
     /// A row showed it.
     shown: bool,
     key: Option<LocalKey>,
+    /// Its first write stood in it. It does not where that waits for its stamp, and something else is known of the birth.
+    first: bool,
+    /// The others.
     dots: Vec<LocalDot>,
     links: Vec<(Col, LocalDot)>,
     raws: bool,
@@ -72,7 +75,7 @@ struct Before {
 impl Before {
     /// Was this write stored in the birth?
     fn holds(&self, birth: LocalDot, dot: LocalDot) -> bool {
-        self.in_db && (dot == birth || self.dots.contains(&dot))
+        if dot == birth { self.first } else { self.dots.contains(&dot) }
     }
 }
 
@@ -389,6 +392,7 @@ impl<'c> Txn<'c> {
             in_db: true,
             shown,
             key: key.clone(),
+            first: rec.entries.iter().any(|e| e.write.dot == b),
             dots: rec.entries.iter().map(|e| e.write.dot).filter(|d| *d != b).collect(),
             links: links(&rec),
             raws: rec.entries.iter().any(|e| e.fields.iter().any(|f| matches!(f.cell, Cell::Raw(_)))),

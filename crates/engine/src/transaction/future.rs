@@ -150,6 +150,8 @@ impl Future {
         let values = decode_unshown(rest)?;
         let mut entry = rec.entries.pop()?;
         for f in &mut entry.fields {
+            // A record of which nothing is unshown shows all; of this no row shows anything yet.
+            f.shown = false;
             if let Some((_, _, v)) = values.iter().find(|(c, _, _)| *c == f.col) {
                 f.cell = if matches!(f.cell, Cell::Raw(_)) { Cell::Raw(v.clone()) } else { Cell::Value(v.clone()) };
             }

@@ -168,3 +168,23 @@ pub fn what_is_due_in_part_after_somebody_let_the_rest_through() {
         assert_eq!(r.rows("SELECT x, y FROM p"), ["of c far"], "{}", r.name);
     }
 }
+
+#[test]
+fn what_was_waited_for_is_kept_where_another_row_has_its_unique_value_by_then() {
+    let (_d, a, b) = two();
+    b.sql_at(START, "INSERT INTO n VALUES (11, 'K1', 'b'), (12, 'k2', 'b')");
+    b.harvest();
+    // The clock of A runs ahead; its row is that of B by the unique key, once it is due.
+    a.sql_at(START + FAR, "INSERT INTO n VALUES (11, 'K1', 'a')");
+    NOW.with(|n| n.set(START + FAR));
+    pull(&a, &b);
+    NOW.with(|n| n.set(START));
+    pull(&b, &a);
+    b.sql("UPDATE n SET k = 'tmp' WHERE id = 12; UPDATE n SET k = 'k2' WHERE id = 11; UPDATE n SET k = 'K1' WHERE id = 12");
+    b.harvest();
+    NOW.with(|n| n.set(START + 2 * FAR));
+    b.harvest();
+    let verified = b.open().verify(now()).unwrap();
+    assert!(verified.well(), "{verified:#?}");
+    agree(&a, &b);
+}
