@@ -489,8 +489,12 @@ impl Txn<'_> {
 
     /// The write that the row shows in a column now.
     fn shown_write(&self, members: &[usize], col: Col) -> Option<(LocalDot, Cell)> {
+        // A birth that stood in another row was shown by that one.
+        let rows = members.iter().map(|&m| &self.births[m]).filter(|birth| birth.key.is_some());
+        let row = rows.min_by(|a, b| a.key.cmp(&b.key)).map(|birth| birth.b);
         members
             .iter()
+            .filter(|&&m| self.births[m].stands_in() == row)
             .flat_map(|&m| self.births[m].rec.siblings(col))
             .find(|(_, f)| f.shown)
             .map(|(w, f)| (w.dot, f.cell.clone()))

@@ -117,6 +117,11 @@ impl Birth {
         self.before.class.map_or(self.b, |(leader, _)| leader)
     }
 
+    /// The birth whose key the row has in which this one stands, as far as it is stored.
+    pub fn stands_in(&self) -> Option<LocalDot> {
+        if self.key.is_some() { Some(self.b) } else { self.before.class.and_then(|(_, anchor)| anchor) }
+    }
+
     pub fn complete(&self) -> bool {
         self.rec.complete()
     }
@@ -714,7 +719,11 @@ impl<'c> Txn<'c> {
         let birth = &mut self.births[i];
         let has_row = birth.standing == Standing::Shown;
         for e in &mut birth.rec.entries {
+            let stored = birth.before.holds(birth.b, e.write.dot);
             for f in &mut e.fields {
+                if !stored && f.cell != Cell::Unread {
+                    continue;
+                }
                 let kept = body.iter().find(|(c, d, _)| *c == f.col && *d == e.write.dot).map(|(_, _, v)| v.clone());
                 f.shown = has_row && kept.is_none();
                 match (&mut f.cell, kept) {
